@@ -1,0 +1,3 @@
+"""mkbuild: Make for container images."""
+
+__version__ = "0.1.0"

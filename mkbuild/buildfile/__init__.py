@@ -1,0 +1,1 @@
+"""The build file: pydantic models, variables, includes, profiles."""

@@ -1,0 +1,1 @@
+"""Build contexts: ignore patterns, scan, remembered digests."""

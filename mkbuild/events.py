@@ -1,0 +1,133 @@
+"""What happened, as primitives: the engine emits, reporters show (plain, tty, JSON, logs)."""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+Status = Literal["hit-local", "hit-remote", "ran", "skipped", "miss"]
+"""The words of every report; ``miss`` occurs in plans only."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A build began: the targets in build order, how many steps they have in all."""
+
+    targets: tuple[str, ...]
+    steps: int
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step began to run. ``step`` is unique within the run; ``location`` is file:line."""
+
+    step: str
+    target: str
+    stage: str
+    instruction: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutput:
+    """A step printed something: ``stream`` 1 or 2."""
+
+    step: str
+    stream: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step is done; ``key`` its action key; ``error`` is empty unless it failed.
+
+    Steps that were hits have no StepStarted.
+    """
+
+    step: str
+    target: str
+    stage: str
+    instruction: str
+    location: str
+    status: Status
+    seconds: float
+    key: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Bytes on the move: ``verb`` is pull, push, unpack, compress or export; total 0 if unknown."""
+
+    verb: str
+    what: str
+    done: int
+    total: int
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFinished:
+    """An image is complete (or failed: ``error``); its digest, names, hits and steps."""
+
+    target: str
+    digest: str
+    names: tuple[str, ...]
+    steps: int
+    ran: int
+    seconds: float
+    size: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A name now points at a digest in a registry; ``moved`` is False where it did before."""
+
+    name: str
+    digest: str
+    moved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to tell the user: level is debug, info or warning."""
+
+    level: Literal["debug", "info", "warning"]
+    text: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The build is over."""
+
+    ok: bool
+    seconds: float
+    ran: int
+    hits: int
+    skipped: int
+
+
+Event: TypeAlias = (
+    RunStarted
+    | StepStarted
+    | StepOutput
+    | StepFinished
+    | Transfer
+    | TargetFinished
+    | Published
+    | Message
+    | RunFinished
+)
+
+
+class Reporter(Protocol):
+    """Shows events. Called from one thread at a time; never raises; ends its display on close."""
+
+    def emit(self, event: Event) -> None:
+        """Show one event."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was found."""
+        ...

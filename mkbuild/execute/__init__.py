@@ -1,0 +1,1 @@
+"""Turns a missed action into a result."""

@@ -1,0 +1,1 @@
+"""Targets and the edges between them (networkx)."""

@@ -1,0 +1,1 @@
+"""Values of the OCI image spec: descriptors, manifests, configs, references, platforms."""

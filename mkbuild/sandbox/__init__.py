@@ -1,0 +1,1 @@
+"""Namespaces, chroot, seccomp: where a RUN runs. Standard library only."""

@@ -1,0 +1,98 @@
+"""What a RUN needs, as values: the sandbox makes it so, whatever its mode."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+MountType = Literal["bind", "cache", "tmpfs", "secret", "ssh"]
+Network = Literal["default", "none", "host"]
+
+
+@dataclass(frozen=True, slots=True)
+class MountSpec:
+    """One mount of a RUN.
+
+    ``target``: absolute path inside. ``source``: absolute path outside (bind, cache, ssh): a
+    directory or file that is safe to open as it is. ``lowers``: for a bind of another state, its
+    trees as in :class:`RunSpec`, with ``subpath`` inside them, resolved there and nowhere else.
+    ``writable`` binds of a state or context are overlaid: what is written is thrown away, while a
+    cache's writes stay. ``data``: a secret's bytes. ``size``: a tmpfs's limit in bytes, 0 for none.
+    """
+
+    type: MountType
+    target: str
+    source: str = ""
+    lowers: tuple[str, ...] = ()
+    subpath: str = ""
+    writable: bool = False
+    data: bytes = field(default=b"", repr=False)
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o755
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One command in one filesystem.
+
+    ``lowers``: directories in overlay form (whiteouts as 0/0 character devices, opaque xattrs),
+    topmost first; empty for a RUN in scratch. ``upper``: an empty directory that receives what
+    changes; ``work``: an empty directory beside it on the same filesystem. ``tree``: in chroot mode
+    the full, writable filesystem instead of the three. ``env`` is all that the command sees.
+    ``groups``: supplementary ids. ``hosts``, ``resolv``: contents of /etc/hosts and
+    /etc/resolv.conf, mounted and never part of the result. ``stdin``: bytes (a heredoc script).
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str = "/"
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    lowers: tuple[str, ...] = ()
+    upper: str = ""
+    work: str = ""
+    tree: str = ""
+    hostname: str = "buildkitsandbox"
+    network: Network = "default"
+    insecure: bool = False
+    mounts: tuple[MountSpec, ...] = ()
+    hosts: bytes = b""
+    resolv: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a command ended: its exit status (128+n for signal n), and what the sandbox swallowed.
+
+    ``lossy``: a chown to an id that this sandbox cannot hold was answered with success.
+    """
+
+    status: int
+    lossy: bool = False
+
+
+Output = Callable[[int, bytes], None]
+"""Receives (1 for stdout or 2 for stderr, some bytes), from one thread at a time."""
+
+
+class Sandbox(Protocol):
+    """Runs commands; every mount, process and temporary file of a run is gone when it returns.
+
+    Raises SandboxError where the machine cannot do it, CancelledError after :meth:`cancel`.
+    Safe to be called from several threads.
+    """
+
+    @property
+    def mode(self) -> str:
+        """``namespace`` or ``chroot`` or ``modifyfs``."""
+        ...
+
+    def run(self, spec: RunSpec, output: Output) -> RunOutcome:
+        """Run the command to its end; a status other than 0 is an outcome, not an error."""
+        ...
+
+    def cancel(self) -> None:
+        """End everything that runs; later calls to run raise CancelledError."""
+        ...

@@ -1,0 +1,1 @@
+"""What runs when: a pure machine, and the threads that drive it."""

@@ -1,0 +1,1 @@
+"""States made real: TOCs, diffs, tar layers, overlay trees."""

@@ -1,0 +1,138 @@
+"""Diffs: what a step changed, as a TOC and the places where the bytes lie.
+
+A canonical diff leaves out what equals the state below, holds every ancestor directory of what it
+holds, hides by explicit whiteouts only (OCI image spec, layer.md), and ignores a directory's own
+mtime: so the same change is the same diff, whichever sandbox or copy made it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from mkbuild.snapshot import toc
+from mkbuild.snapshot.index import Index, Located
+from mkbuild.snapshot.toc import Entry, Toc
+
+Source: TypeAlias = Path | bytes
+"""Where a regular file's bytes are: a file on this machine, or the bytes themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """A canonical diff; ``sources`` maps the raw SHA-256 of each regular file to its bytes.
+
+    Empty files need no source. A file whose bytes no longer have its digest when it is read is an
+    error (it changed while it was being built from).
+    """
+
+    toc: Toc
+    sources: Mapping[bytes, Source] = field(default_factory=dict)
+
+
+NEW = ""
+"""Origin of what a builder has put: it lies in no tree yet."""
+
+
+class DiffBuilder:
+    """Changes a state step by step, and tells the difference in the end."""
+
+    def __init__(self, base: Index) -> None:
+        """Begin at a state; ``view`` is always the state as changed so far."""
+        self.base = base
+        self.view = base.copy()
+        self._touched: dict[str, None] = {}
+        self._sources: dict[bytes, Source] = {}
+        self._embedded: dict[str, bytes] = {}
+
+    def put(self, entry: Entry, source: Source | None = None) -> None:
+        """Set a path; its parent must be a directory of the view. Directories keep their content."""
+        self.view.put(Located(entry, NEW, entry.path))
+        self._touched[entry.path] = None
+        if entry.content is not None and source is not None:
+            self._sources.setdefault(entry.content, source)
+            if entry.path in toc.EMBEDDED and entry.size <= toc.EMBED_LIMIT:
+                self._embedded[entry.path] = _read(source)
+
+    def link(self, path: str, leader: str) -> None:
+        """Make a path another name of one that this builder has put."""
+        found = self.view.get(leader)
+        assert found is not None  # noqa: S101 -- the caller has put it
+        self.view.put(Located(found.entry._replace(path=path), NEW, found.inode))
+        self._touched[path] = None
+
+    def remove(self, path: str) -> None:
+        """Remove a path and all below it."""
+        self.view.remove(path)
+        self._touched[path] = None
+
+    def finish(self) -> Diff:
+        """Return the canonical diff between the base and the view."""
+        entries = canonical_entries(self.base, self.view, self._touched)
+        kept = {entry.content for entry in entries}
+        sources = {key: source for key, source in self._sources.items() if key in kept}
+        embedded = {entry.path: self._embedded[entry.path] for entry in entries if entry.path in self._embedded}
+        return Diff(toc.make(entries, embedded), sources)
+
+
+def _read(source: Source) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def same(new: Entry, old: Entry) -> bool:
+    """Whether an entry equals the one below; a directory's mtime does not count."""
+    if new.type != old.type:
+        return False
+    if new.type == toc.DIRECTORY:
+        return new[2:5] == old[2:5] and new.xattrs == old.xattrs
+    if new.content is None or old.content is None:
+        return new == old and new.size == 0
+    return new == old
+
+
+def canonical_entries(base: Index, view: Index, touched: Iterable[str]) -> list[Entry]:
+    """List what differs at the touched paths: entries, whiteouts, and all their ancestors.
+
+    A hard link to a file that is left out, since it equals the one below, becomes a file of its
+    own (BuildKit's way); its view must give it a content source.
+    """
+    found: dict[str, Entry] = {}
+    leaders: dict[str, str] = {}
+    for path in sorted(touched, key=toc.order):
+        new, old = view.get(path), base.get(path)
+        if new is None:
+            if old is not None and _is_directory(view, path.rpartition("/")[0]):
+                found[path] = Entry(path, toc.WHITEOUT)
+            continue
+        if old is None or not same(new.entry, old.entry):
+            leader = leaders.setdefault(new.inode, path) if _is_file(new) else path
+            found[path] = (
+                new.entry if leader == path else Entry(path, toc.HARDLINK, link=leader)
+            )
+        if old is not None and old.entry.type == new.entry.type == toc.DIRECTORY:
+            for name in base.children(path):
+                child = f"{path}/{name}" if path else name
+                if child not in view:
+                    found[child] = Entry(child, toc.WHITEOUT)
+    for path in list(found):
+        _add_ancestors(path, view, found)
+    return list(found.values())
+
+
+def _is_directory(view: Index, path: str) -> bool:
+    found = view.get(path)
+    return found is not None and found.entry.type == toc.DIRECTORY
+
+
+def _is_file(located: Located) -> bool:
+    return located.entry.type != toc.DIRECTORY
+
+
+def _add_ancestors(path: str, view: Index, found: dict[str, Entry]) -> None:
+    while path:
+        path = path.rpartition("/")[0]
+        if not path or path in found:
+            return
+        ancestor = view.get(path)
+        assert ancestor is not None  # noqa: S101 -- an entry's parent is in its view
+        found[path] = ancestor.entry

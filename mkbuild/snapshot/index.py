@@ -1,0 +1,181 @@
+"""The merged view of a state: every path that exists, without unpacking anything.
+
+An :class:`Index` is made of TOCs, applied one on the other as layers are (OCI image spec,
+layer.md "Applying Changesets"). It answers what a real filesystem would: does a path exist, where
+does a symlink lead, who owns it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Self
+
+from mkbuild.errors import StepError
+from mkbuild.snapshot import toc
+from mkbuild.snapshot.toc import Entry, Toc
+
+MAX_LINKS = 40
+"""Symlinks followed before giving up, as in Linux (path_resolution(7))."""
+
+
+class Located(NamedTuple):
+    """An entry and the tree that holds its bytes.
+
+    ``origin``: name of the tree (a TOC digest or a diff ID). ``inode``: path, in that tree, of the
+    entry it shares an inode with: equal (origin, inode) means hard-linked.
+    """
+
+    entry: Entry
+    origin: str
+    inode: str
+
+
+ROOT = Located(Entry("", toc.DIRECTORY, 0o755), "", "")
+
+
+class Index:
+    """Every path of a state. Treat as immutable but through :meth:`apply` on a fresh copy."""
+
+    __slots__ = ("_children", "_embedded", "_paths")
+
+    def __init__(self) -> None:
+        """Make the empty state: a root directory."""
+        self._paths: dict[str, Located] = {"": ROOT}
+        self._children: dict[str, dict[str, None]] = {"": {}}
+        self._embedded: dict[str, bytes] = {}
+
+    def copy(self) -> Self:
+        """Return a copy that can be changed on its own."""
+        other = type(self)()
+        other._paths = self._paths.copy()
+        other._children = {path: names.copy() for path, names in self._children.items()}
+        other._embedded = self._embedded.copy()
+        return other
+
+    def get(self, path: str) -> Located | None:
+        """Return what is at a path (no link is followed), None where nothing is."""
+        return self._paths.get(path)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def children(self, path: str) -> list[str]:
+        """Return the sorted names in a directory; empty for anything else."""
+        return sorted(self._children.get(path, ()))
+
+    def walk(self, path: str = "") -> Iterator[Located]:
+        """Iterate over a path and all below it, a directory before what it holds, sorted."""
+        found = self._paths.get(path)
+        if found is None:
+            return
+        yield found
+        for name in self.children(path):
+            yield from self.walk(f"{path}/{name}" if path else name)
+
+    def embedded(self, path: str) -> bytes | None:
+        """Return the contents of /etc/passwd or /etc/group, where the state has them."""
+        return self._embedded.get(path)
+
+    def resolve(self, path: str, *, follow_last: bool = True) -> str:
+        """Follow symlinks inside this root; what does not exist is kept as it is.
+
+        ``path`` may be absolute, hold ``.`` and ``..`` and repeated slashes; the result is
+        relative and clean. ``..`` never leaves the root. Raises StepError on a link loop.
+        """
+        todo = path.split("/")[::-1]
+        done: list[str] = []
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part in {"", "."}:
+                continue
+            if part == "..":
+                if done:
+                    done.pop()
+                continue
+            done.append(part)
+            if not todo and not follow_last:
+                break
+            found = self._paths.get("/".join(done))
+            if found is not None and found.entry.type == toc.SYMLINK:
+                links += 1
+                if links > MAX_LINKS:
+                    message = f"too many levels of symbolic links in {path!r}"
+                    raise StepError(message)
+                done.pop()
+                if found.entry.link.startswith("/"):
+                    done.clear()
+                todo.extend(found.entry.link.split("/")[::-1])
+        return "/".join(done)
+
+    def put(self, located: Located) -> None:
+        """Set one path. What is no directory replaces all that was there; parents must exist."""
+        path = located.entry.path
+        if located.entry.type == toc.DIRECTORY:
+            old = self._paths.get(path)
+            if old is not None and old.entry.type != toc.DIRECTORY:
+                self.remove(path)
+            self._children.setdefault(path, {})
+        else:
+            self.remove(path)
+        self._paths[path] = located
+        if path:
+            parent, _, name = path.rpartition("/")
+            self._children[parent][name] = None
+
+    def remove(self, path: str) -> None:
+        """Remove a path and all below it; a no-op where nothing is."""
+        if path not in self._paths or not path:
+            return
+        parent, _, name = path.rpartition("/")
+        self._children[parent].pop(name, None)
+        self._forget(path)
+
+    def _forget(self, path: str) -> None:
+        del self._paths[path]
+        self._embedded.pop(path, None)
+        for name in self._children.pop(path, ()):
+            self._forget(f"{path}/{name}")
+
+    def apply(self, changes: Toc, origin: str) -> Self:
+        """Return the state after a diff or layer; parents that it leaves out are 0755 root.
+
+        Opaque directories and whiteouts hide what the states before had, never what the same diff
+        brings, in whatever order it lists them.
+        """
+        after = self.copy()
+        for entry in changes.entries:
+            if entry.type == toc.WHITEOUT:
+                after.remove(entry.path)
+            elif entry.opaque:
+                for name in after.children(entry.path):
+                    after.remove(f"{entry.path}/{name}" if entry.path else name)
+        leaders: dict[str, Entry] = {}
+        for entry in changes.entries:
+            if entry.type == toc.WHITEOUT:
+                continue
+            after.make_parents(entry.path)
+            if entry.type == toc.HARDLINK:
+                leader = leaders.get(entry.link)
+                if leader is not None:
+                    after.put(Located(leader._replace(path=entry.path), origin, entry.link))
+                continue
+            leaders[entry.path] = entry
+            after.put(Located(entry, origin, entry.path))
+        after.embed(changes.embedded)
+        return after
+
+    def make_parents(self, path: str) -> None:
+        """Make the missing ancestors of a path, 0755 root."""
+        parent = path.rpartition("/")[0]
+        if not path:
+            return
+        found = self._paths.get(parent)
+        if found is None or found.entry.type != toc.DIRECTORY:
+            self.make_parents(parent)
+            self.put(Located(Entry(parent, toc.DIRECTORY, 0o755), "", parent))
+
+    def embed(self, contents: Mapping[str, bytes]) -> None:
+        """Remember the contents of embedded files."""
+        self._embedded.update(contents)

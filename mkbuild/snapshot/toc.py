@@ -1,0 +1,127 @@
+"""The layer index (TOC): what a diff or a layer holds, entry by entry.
+
+Two blobs make a TOC: the *structure* (every attribute but contents) and the *contents* (the raw
+SHA-256 of every regular file, 32 bytes each, in order). Only ``COPY --from`` needs the second, so
+a machine that merely resolves destinations fetches the first. Both are canonical: the same diff
+has the same bytes.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from mkbuild import digest as digests
+from mkbuild.digest import Digest
+from mkbuild.errors import ArchiveError
+
+DIRECTORY, FILE, SYMLINK, CHAR, BLOCK, FIFO = "d", "f", "l", "c", "b", "p"
+HARDLINK, WHITEOUT = "h", "w"
+
+EMBEDDED = ("etc/passwd", "etc/group")
+"""Files whose contents travel inside the structure, so that ``--chown=name`` needs no layer."""
+
+EMBED_LIMIT = 1 << 20
+
+
+class Entry(NamedTuple):
+    """One path of a diff; a named tuple because there are a hundred thousand of them.
+
+    ``path``: relative, without ``.`` or ``..``, surrogateescape for bytes that are not UTF-8;
+    the root directory is ``""``. ``type``: one of the letters above. ``mode``: 12 permission bits.
+    ``mtime``: whole seconds since 1970. ``link``: a symlink's target, or the path of the entry a
+    hard link shares its inode with (the first of its inode in path order is the file).
+    ``device``: major and minor of a device. ``xattrs``: sorted name/value pairs. ``content``: raw
+    SHA-256 of a regular file. ``opaque``: a directory that hides what is below it.
+    """
+
+    path: str
+    type: str
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    mtime: int = 0
+    link: str = ""
+    device: tuple[int, int] | None = None
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    content: bytes | None = None
+    opaque: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Toc:
+    """Entries sorted by path components, and the contents of :data:`EMBEDDED` files among them."""
+
+    entries: tuple[Entry, ...]
+    embedded: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def order(path: str) -> str:
+    """Sort key: a directory directly before what it holds, names by code point."""
+    return path.replace("/", "\0")
+
+
+def make(entries: Iterable[Entry], embedded: Mapping[str, bytes] | None = None) -> Toc:
+    """Make a TOC of entries in any order."""
+    return Toc(tuple(sorted(entries, key=lambda entry: order(entry.path))), embedded or {})
+
+
+_COLUMNS = ("path", "type", "mode", "uid", "gid", "size", "mtime")
+# Rare members are kept as [index, value] pairs: a column of them would be mostly defaults.
+
+
+def encode(toc: Toc) -> tuple[bytes, bytes]:
+    """Return the structure and the contents of a TOC, both canonical."""
+    entries = toc.entries
+    document: dict[str, Any] = {"version": 1}
+    for name, column in zip(_COLUMNS, zip(*entries, strict=True), strict=False):
+        document[name] = "".join(column) if name == "type" else list(column)
+    document["link"] = [[i, e.link] for i, e in enumerate(entries) if e.link]
+    document["device"] = [[i, *e.device] for i, e in enumerate(entries) if e.device is not None]
+    document["opaque"] = [i for i, e in enumerate(entries) if e.opaque]
+    document["xattrs"] = [
+        [i, [[name, value.hex()] for name, value in e.xattrs]]
+        for i, e in enumerate(entries)
+        if e.xattrs
+    ]
+    document["embedded"] = {
+        path: base64.b64encode(data).decode() for path, data in sorted(toc.embedded.items())
+    }
+    structure = json.dumps(document, separators=(",", ":")).encode()
+    return structure, b"".join(e.content for e in entries if e.content is not None)
+
+
+def decode(structure: bytes, contents: bytes | None) -> Toc:
+    """Read a TOC; without contents every file's ``content`` is None. Raises ArchiveError."""
+    try:
+        document = json.loads(structure)
+        if document["version"] != 1:
+            message = f"a TOC of version {document['version']}; this mkbuild reads version 1"
+            raise ArchiveError(message)
+        columns = [document.get(name, ()) for name in _COLUMNS]
+        entries = [Entry(*row) for row in zip(*columns, strict=True)]
+        for i, link in document["link"]:
+            entries[i] = entries[i]._replace(link=link)
+        for i, major, minor in document["device"]:
+            entries[i] = entries[i]._replace(device=(major, minor))
+        for i in document["opaque"]:
+            entries[i] = entries[i]._replace(opaque=True)
+        for i, pairs in document["xattrs"]:
+            xattrs = tuple((name, bytes.fromhex(value)) for name, value in pairs)
+            entries[i] = entries[i]._replace(xattrs=xattrs)
+        embedded = {path: base64.b64decode(data) for path, data in document["embedded"].items()}
+        if contents is not None:
+            files = [i for i, entry in enumerate(entries) if entry.type == FILE]
+            for i, position in zip(files, range(0, len(contents), 32), strict=True):
+                entries[i] = entries[i]._replace(content=contents[position : position + 32])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        message = f"a TOC that cannot be read: {error}"
+        raise ArchiveError(message) from error
+    return Toc(tuple(entries), embedded)
+
+
+def digest_of(structure: bytes, contents: bytes) -> Digest:
+    """Digest of a TOC: what a state ID is made of and a StepResult names."""
+    return digests.of_value("mkbuild.toc.v1", [digests.of(structure), digests.of(contents)])

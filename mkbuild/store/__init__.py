@@ -1,0 +1,1 @@
+"""Blobs by digest, image layouts and archives, garbage collection."""
