@@ -18,7 +18,7 @@ class StepResult:
 
     ``inputs``: every input state it was made on, the parent first. ``state``: the state after it.
     ``toc``: digest of the canonical diff's TOC, None where the step changed nothing.
-    ``lossy``: the sandbox swallowed something (a chown under a single id): never leaves the machine.
+    ``lossy``: the sandbox swallowed a chown that one id cannot hold: never leaves the machine.
     ``seconds``: how long it ran, for plans.
     """
 

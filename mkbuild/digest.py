@@ -9,7 +9,7 @@ Digest = NewType("Digest", str)
 """``sha256:<64 lower-case hex digits>``: the only algorithm that mkbuild writes."""
 
 Canonical: TypeAlias = Union[
-    str, bytes, int, bool, None, Sequence["Canonical"], Mapping[str, "Canonical"]
+    str, bytes, int, bool, Sequence["Canonical"], Mapping[str, "Canonical"], None
 ]
 """What :func:`canonical` can encode; floats are left out, since they have no one spelling."""
 

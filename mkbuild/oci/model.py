@@ -300,32 +300,21 @@ class ContainerConfig:
 
     def to_json(self) -> Json:
         """Return the config object, leaving out what is unset."""
-        document: Json = {}
-        if self.user:
-            document["User"] = self.user
-        if self.exposed_ports:
-            document["ExposedPorts"] = {port: {} for port in sorted(self.exposed_ports)}
-        if self.env:
-            document["Env"] = list(self.env)
-        if self.entrypoint is not None:
-            document["Entrypoint"] = list(self.entrypoint)
-        if self.cmd is not None:
-            document["Cmd"] = list(self.cmd)
-        if self.healthcheck is not None:
-            document["Healthcheck"] = self.healthcheck.to_json()
-        if self.volumes:
-            document["Volumes"] = {path: {} for path in sorted(self.volumes)}
-        if self.working_dir:
-            document["WorkingDir"] = self.working_dir
-        if self.on_build:
-            document["OnBuild"] = list(self.on_build)
-        if self.labels:
-            document["Labels"] = dict(sorted(self.labels.items()))
-        if self.stop_signal:
-            document["StopSignal"] = self.stop_signal
-        if self.shell is not None:
-            document["Shell"] = list(self.shell)
-        return document
+        members: tuple[tuple[str, object], ...] = (
+            ("User", self.user or None),
+            ("ExposedPorts", {port: {} for port in sorted(self.exposed_ports)} or None),
+            ("Env", list(self.env) or None),
+            ("Entrypoint", None if self.entrypoint is None else list(self.entrypoint)),
+            ("Cmd", None if self.cmd is None else list(self.cmd)),
+            ("Healthcheck", self.healthcheck and self.healthcheck.to_json()),
+            ("Volumes", {path: {} for path in sorted(self.volumes)} or None),
+            ("WorkingDir", self.working_dir or None),
+            ("OnBuild", list(self.on_build) or None),
+            ("Labels", dict(sorted(self.labels.items())) or None),
+            ("StopSignal", self.stop_signal or None),
+            ("Shell", None if self.shell is None else list(self.shell)),
+        )
+        return {key: value for key, value in members if value is not None}
 
     @classmethod
     def from_json(cls, document: Json) -> "ContainerConfig":

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from mkbuild.snapshot import toc
-from mkbuild.snapshot.index import Index, Located
-from mkbuild.snapshot.toc import Entry, Toc
+from mkbuild.filesystem import toc
+from mkbuild.filesystem.index import Index, Located
+from mkbuild.filesystem.toc import Entry, Toc
 
 Source: TypeAlias = Path | bytes
 """Where a regular file's bytes are: a file on this machine, or the bytes themselves."""
@@ -45,14 +45,20 @@ class DiffBuilder:
         self._sources: dict[bytes, Source] = {}
         self._embedded: dict[str, bytes] = {}
 
-    def put(self, entry: Entry, source: Source | None = None) -> None:
-        """Set a path; its parent must be a directory of the view. Directories keep their content."""
+    def put(
+        self, entry: Entry, source: Source | None = None, *, embedded: bytes | None = None
+    ) -> None:
+        """Set a path; its parent must be a directory of the view. Directories keep their content.
+
+        ``embedded`` is the content of a file of :data:`toc.EMBEDDED` (see :func:`toc.embeds`).
+        """
         self.view.put(Located(entry, NEW, entry.path))
         self._touched[entry.path] = None
         if entry.content is not None and source is not None:
             self._sources.setdefault(entry.content, source)
-            if entry.path in toc.EMBEDDED and entry.size <= toc.EMBED_LIMIT:
-                self._embedded[entry.path] = _read(source)
+        if embedded is not None:
+            self._embedded[entry.path] = embedded
+            self.view.embed({entry.path: embedded})
 
     def link(self, path: str, leader: str) -> None:
         """Make a path another name of one that this builder has put."""
@@ -71,12 +77,9 @@ class DiffBuilder:
         entries = canonical_entries(self.base, self.view, self._touched)
         kept = {entry.content for entry in entries}
         sources = {key: source for key, source in self._sources.items() if key in kept}
-        embedded = {entry.path: self._embedded[entry.path] for entry in entries if entry.path in self._embedded}
+        paths = {entry.path for entry in entries}
+        embedded = {path: data for path, data in self._embedded.items() if path in paths}
         return Diff(toc.make(entries, embedded), sources)
-
-
-def _read(source: Source) -> bytes:
-    return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def same(new: Entry, old: Entry) -> bool:
@@ -106,9 +109,7 @@ def canonical_entries(base: Index, view: Index, touched: Iterable[str]) -> list[
             continue
         if old is None or not same(new.entry, old.entry):
             leader = leaders.setdefault(new.inode, path) if _is_file(new) else path
-            found[path] = (
-                new.entry if leader == path else Entry(path, toc.HARDLINK, link=leader)
-            )
+            found[path] = new.entry if leader == path else Entry(path, toc.HARDLINK, link=leader)
         if old is not None and old.entry.type == new.entry.type == toc.DIRECTORY:
             for name in base.children(path):
                 child = f"{path}/{name}" if path else name

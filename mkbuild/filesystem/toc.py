@@ -58,6 +58,11 @@ class Toc:
     embedded: Mapping[str, bytes] = field(default_factory=dict)
 
 
+def embeds(entry: Entry) -> bool:
+    """Whether a file's content is to travel inside the structure."""
+    return entry.path in EMBEDDED and entry.type == FILE and entry.size <= EMBED_LIMIT
+
+
 def order(path: str) -> str:
     """Sort key: a directory directly before what it holds, names by code point."""
     return path.replace("/", "\0")

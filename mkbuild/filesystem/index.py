@@ -6,11 +6,11 @@ does a symlink lead, who owns it.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from mkbuild.errors import StepError
-from mkbuild.snapshot import toc
-from mkbuild.snapshot.toc import Entry, Toc
+from mkbuild.filesystem import toc
+from mkbuild.filesystem.toc import Entry, Toc
 
 MAX_LINKS = 40
 """Symlinks followed before giving up, as in Linux (path_resolution(7))."""
@@ -36,19 +36,20 @@ class Index:
 
     __slots__ = ("_children", "_embedded", "_paths")
 
-    def __init__(self) -> None:
-        """Make the empty state: a root directory."""
-        self._paths: dict[str, Located] = {"": ROOT}
-        self._children: dict[str, dict[str, None]] = {"": {}}
-        self._embedded: dict[str, bytes] = {}
+    def __init__(self, like: "Index | None" = None) -> None:
+        """Make the empty state, a root directory, or a copy of another index."""
+        if like is None:
+            self._paths: dict[str, Located] = {"": ROOT}
+            self._children: dict[str, dict[str, None]] = {"": {}}
+            self._embedded: dict[str, bytes] = {}
+        else:
+            self._paths = like._paths.copy()  # noqa: SLF001 -- one of our own
+            self._children = {k: names.copy() for k, names in like._children.items()}  # noqa: SLF001
+            self._embedded = like._embedded.copy()  # noqa: SLF001
 
-    def copy(self) -> Self:
+    def copy(self) -> "Index":
         """Return a copy that can be changed on its own."""
-        other = type(self)()
-        other._paths = self._paths.copy()
-        other._children = {path: names.copy() for path, names in self._children.items()}
-        other._embedded = self._embedded.copy()
-        return other
+        return Index(self)
 
     def get(self, path: str) -> Located | None:
         """Return what is at a path (no link is followed), None where nothing is."""
@@ -138,7 +139,7 @@ class Index:
         for name in self._children.pop(path, ()):
             self._forget(f"{path}/{name}")
 
-    def apply(self, changes: Toc, origin: str) -> Self:
+    def apply(self, changes: Toc, origin: str) -> "Index":
         """Return the state after a diff or layer; parents that it leaves out are 0755 root.
 
         Opaque directories and whiteouts hide what the states before had, never what the same diff

@@ -1,0 +1,1 @@
+"""Filesystems as values: TOCs, merged views, canonical diffs. Nothing here touches a disk."""
