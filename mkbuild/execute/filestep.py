@@ -8,67 +8,12 @@ where no cache knows the answer, :func:`perform` gives the diff.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 from mkbuild.digest import Digest
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
 from mkbuild.filesystem.source import SourceTree
-from mkbuild.location import Location
-
-
-@dataclass(frozen=True, slots=True)
-class CopyStep:
-    """COPY, every word expanded.
-
-    ``sources``: patterns, in order, heredocs not among them; ``heredocs``: (name, contents).
-    ``workdir``: absolute; ``dest`` may be relative to it. ``context``: the tree is a directory of
-    the user's (the context, or a named one), whose owners do not count, not the state of a stage
-    or image. ``archive``: Makisu's flag, owners and modes of sources are kept.
-    """
-
-    location: Location
-    sources: tuple[str, ...]
-    dest: str
-    workdir: str = "/"
-    context: bool = True
-    heredocs: tuple[tuple[str, bytes], ...] = ()
-    chown: str | None = None
-    chmod: str | None = None
-    link: bool = False
-    parents: bool = False
-    exclude: tuple[str, ...] = ()
-    archive: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AddStep:
-    """ADD, every word expanded; members as in :class:`CopyStep` and ``instructions.Add``."""
-
-    location: Location
-    sources: tuple[str, ...]
-    dest: str
-    workdir: str = "/"
-    heredocs: tuple[tuple[str, bytes], ...] = ()
-    chown: str | None = None
-    chmod: str | None = None
-    link: bool = False
-    exclude: tuple[str, ...] = ()
-    checksum: str | None = None
-    keep_git_dir: bool = False
-    unpack: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WorkdirStep:
-    """WORKDIR: ``path`` is absolute (joined to the WORKDIR before), ``user`` is USER or empty."""
-
-    location: Location
-    path: str
-    user: str = ""
-
-
-FileStep: TypeAlias = CopyStep | AddStep | WorkdirStep
+from mkbuild.plan.actions import AddStep, FileStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from mkbuild.action import StateID
-from mkbuild.dockerfile.instructions import Heredoc
 from mkbuild.dockerfile.mounts import Mount
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
@@ -65,16 +64,21 @@ class RunBody:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyBody:
-    """COPY: words expanded, ``dest`` absolute (a trailing slash is kept: it means a directory).
+class CopyStep:
+    """COPY, every word expanded.
 
-    ``heredocs`` are expanded; ``source`` is where ``sources`` are looked up.
+    ``sources``: patterns, in order, heredocs not among them; ``heredocs``: (name, contents).
+    ``workdir``: absolute; ``dest`` may be relative to it. ``context``: the tree is a directory of
+    the user's (the context, or a named one), whose owners do not count, not the state of a stage
+    or image. ``archive``: Makisu's flag, owners and modes of sources are kept.
     """
 
+    location: Location
     sources: tuple[str, ...]
     dest: str
-    source: "Node | ContextInput"
-    heredocs: tuple[Heredoc, ...] = ()
+    workdir: str = "/"
+    context: bool = True
+    heredocs: tuple[tuple[str, bytes], ...] = ()
     chown: str | None = None
     chmod: str | None = None
     link: bool = False
@@ -84,13 +88,14 @@ class CopyBody:
 
 
 @dataclass(frozen=True, slots=True)
-class AddBody:
-    """ADD: as COPY; sources may be URLs or git references, local archives are unpacked."""
+class AddStep:
+    """ADD, every word expanded; members as in :class:`CopyStep` and ``instructions.Add``."""
 
+    location: Location
     sources: tuple[str, ...]
     dest: str
-    source: "Node | ContextInput"
-    heredocs: tuple[Heredoc, ...] = ()
+    workdir: str = "/"
+    heredocs: tuple[tuple[str, bytes], ...] = ()
     chown: str | None = None
     chmod: str | None = None
     link: bool = False
@@ -101,22 +106,30 @@ class AddBody:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkdirBody:
-    """WORKDIR: makes an absolute path, owned by ``user`` (empty: root)."""
+class WorkdirStep:
+    """WORKDIR: ``path`` is absolute (joined to the WORKDIR before), ``user`` is USER or empty."""
 
+    location: Location
     path: str
-    user: str
+    user: str = ""
 
 
-Body: TypeAlias = RunBody | CopyBody | AddBody | WorkdirBody
+FileStep: TypeAlias = CopyStep | AddStep | WorkdirStep
+
+
+Body: TypeAlias = "RunBody | FileStep"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Action:
-    """One step: what it does, on what, and where it is written."""
+    """One step: what it does, on what, and where it is written.
+
+    ``source`` is what a COPY or ADD reads from.
+    """
 
     parent: "Node"
     body: Body
+    source: "Node | ContextInput | None"
     platform: Platform
     target: str
     stage: str
@@ -128,30 +141,18 @@ class Action:
 Node: TypeAlias = Base | Action
 
 
+def sources(action: Action) -> tuple["Node | ContextInput", ...]:
+    """Everything an action reads besides its parent, in order."""
+    found = [action.source]
+    if isinstance(action.body, RunBody):
+        found.extend(mount.source for mount in action.body.mounts)
+    return tuple(source for source in found if source is not None)
+
+
 def inputs(action: Action) -> tuple[Node, ...]:
     """Every state an action reads, its parent first, the others in their order."""
-    body = action.body
-    found: list[Node] = [action.parent]
-    if isinstance(body, RunBody):
-        sources = [mount.source for mount in body.mounts]
-    elif isinstance(body, WorkdirBody):
-        sources = []
-    else:
-        sources = [body.source]
-    found.extend(source for source in sources if isinstance(source, Base | Action))
-    return tuple(found)
-
-
-def contexts(action: Action) -> tuple[ContextInput, ...]:
-    """Every context an action reads."""
-    body = action.body
-    if isinstance(body, RunBody):
-        sources = [mount.source for mount in body.mounts]
-    elif isinstance(body, WorkdirBody):
-        sources = []
-    else:
-        sources = [body.source]
-    return tuple(source for source in sources if isinstance(source, ContextInput))
+    others = (source for source in sources(action) if not isinstance(source, ContextInput))
+    return (action.parent, *others)
 
 
 def walk(ends: "Mapping[str, Node] | tuple[Node, ...]") -> tuple[Node, ...]:

@@ -1,0 +1,78 @@
+"""A planned image: which states make its layers, and what its config will say."""
+
+from dataclasses import dataclass, field, replace
+
+from mkbuild.action import StateID
+from mkbuild.digest import Digest
+from mkbuild.oci.model import History, ImageConfig
+from mkbuild.plan.actions import Action, Base, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A step of an image's chain; ``cut``: a layer ends here (DESIGN section 6)."""
+
+    action: Action
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """A line of history; ``action`` is the step it tells of, None where it makes no layer."""
+
+    created_by: str
+    action: Action | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """An image before anything ran.
+
+    ``config`` holds the base's diff IDs and history, and everything else as it will be;
+    ``history`` is what the chain adds to it, in order.
+    """
+
+    base: Base
+    config: ImageConfig
+    chain: tuple[Link, ...] = ()
+    history: tuple[HistoryLine, ...] = field(default=())
+
+    @property
+    def node(self) -> Node:
+        """The node whose state is the image's filesystem."""
+        return self.chain[-1].action if self.chain else self.base
+
+    def layer_spans(self, states: dict[Node, StateID]) -> list[tuple[StateID, StateID, Action]]:
+        """Return the (state before, state after, last action) of each layer above the base.
+
+        Spans between cuts whose states are equal make no layer.
+        """
+        spans = []
+        before = states[self.base]
+        for link in self.chain:
+            after = states[link.action]
+            if link.cut and after != before:
+                spans.append((before, after, link.action))
+                before = after
+        return spans
+
+    def finish(
+        self, states: dict[Node, StateID], diff_ids: tuple[Digest, ...], created: str
+    ) -> ImageConfig:
+        """Return the config, given the states of all nodes and the diff IDs of the spans."""
+        layered = {id(action) for _, _, action in self.layer_spans(states)}
+        lines = tuple(
+            History(
+                created=created,
+                created_by=line.created_by,
+                comment="buildkit.dockerfile.v0",
+                empty_layer=line.action is None or id(line.action) not in layered,
+            )
+            for line in self.history
+        )
+        return replace(
+            self.config,
+            created=created,
+            diff_ids=self.config.diff_ids + diff_ids,
+            history=self.config.history + lines,
+        )

@@ -1,0 +1,296 @@
+"""From a Dockerfile to a planned image: which stages are needed, and what their steps are.
+
+Stages are planned on demand, so one that nothing needs is never looked at, nor is its base.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from mkbuild.dockerfile import parser, words
+from mkbuild.dockerfile.instructions import Copy, Dockerfile, Onbuild, Stage, Statement
+from mkbuild.errors import DockerfileError, MkbuildError
+from mkbuild.location import Location
+from mkbuild.oci import platform as platforms
+from mkbuild.oci.model import ImageConfig, Platform
+from mkbuild.plan import keys, scope
+from mkbuild.plan.actions import CONTEXT, Action, Base, ContextInput, CopyStep, Node
+from mkbuild.plan.image import Link, PlannedImage
+from mkbuild.plan.options import Outsides, PlanOptions
+from mkbuild.plan.stage import StageBuilder
+
+SCRATCH = "scratch"
+
+
+def plan(dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides) -> PlannedImage:
+    """Plan one image; raises DockerfileError and whatever ``outsides`` raises, located."""
+    planner = _Planner(dockerfile, options, outsides)
+    image = planner.stage(planner.target()).image
+    config = image.config
+    if options.labels:
+        labels = {**config.config.labels, **options.labels}
+        config = config.with_config(replace(config.config, labels=labels))
+    platform = config.platform
+    if options.explicit_platform:
+        same = (platform.os, platform.architecture) == (
+            options.platform.os,
+            options.platform.architecture,
+        )
+        platform = replace(
+            options.platform,
+            variant=options.platform.variant or (platform.variant if same else ""),
+            os_version=options.platform.os_version or (platform.os_version if same else ""),
+        )
+    config = replace(config, platform=platforms.normalise(platform))
+    chain = image.chain
+    if chain:
+        chain = (*chain[:-1], replace(chain[-1], cut=True))
+    return replace(image, config=config, chain=chain)
+
+
+def scratch(platform: Platform) -> PlannedImage:
+    """Return the image that holds nothing."""
+    base = Base(keys.base_state((), platform), SCRATCH, platform)
+    return PlannedImage(base, ImageConfig(platform=platform))
+
+
+@dataclass(slots=True)
+class _Planned:
+    """A stage that is planned, or being planned (``image`` is then not there to be used)."""
+
+    image: PlannedImage
+    args: dict[str, str | None] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    triggers: tuple[str, ...] = ()
+    platform: Platform = field(default_factory=Platform)
+
+
+class _Planner:
+    def __init__(self, dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides) -> None:
+        self.dockerfile = dockerfile
+        self.options = options
+        self.outsides = outsides
+        self.proxy = scope.proxy_environment(options.args)
+        stages = dockerfile.stages
+        builtin = scope.platform_args(
+            options.build_platform,
+            options.platform,
+            options.stage or stages[-1].name or "",
+            options.args,
+        )
+        self.globals = scope.global_args(dockerfile.args, builtin, options.args, dockerfile.escape)
+        self.bases: list[str] = []
+        self.platforms: list[Platform | None] = []
+        self.parents: list[int | None] = []
+        named: dict[str, int] = {}
+        for stage in stages:
+            self._head(stage, named)
+        self.named = named
+        for stage in stages:
+            for statement in stage.statements:
+                self._check_sources(statement)
+        self.done: dict[int, _Planned] = {}
+        self.active: list[int] = []
+
+    def _head(self, stage: Stage, named: dict[str, int]) -> None:
+        """Expand a FROM line, and see whether it names an earlier stage."""
+        location, base = stage.start.location, stage.base
+        name = self._expand(base.base, location)
+        if not name:
+            message = f"base name ({base.base}) should not be blank"
+            hint = "an ARG before the first FROM gives it a default; --build-arg sets it"
+            raise DockerfileError(message, location=location, hint=hint)
+        platform = None
+        if base.platform:
+            text = self._expand(base.platform, location)
+            if not text:
+                message = f"empty platform value from expression {base.platform}"
+                hint = _nearest(base.platform.strip("${}"), self.globals)
+                raise DockerfileError(message, location=location, hint=hint)
+            try:
+                platform = platforms.parse(text)
+            except MkbuildError as error:
+                raise DockerfileError(
+                    f"failed to parse platform {base.platform}: {error.message}",
+                    location=location,
+                    hint=error.hint,
+                ) from None
+        self.bases.append(name)
+        self.platforms.append(platform)
+        self.parents.append(named.get(name))
+        if stage.name:
+            named[stage.name] = stage.index
+
+    def _expand(self, word: str, location: Location) -> str:
+        try:
+            return words.expand(word, self.globals, self.dockerfile.escape)
+        except MkbuildError as error:
+            raise error.at(location) from None
+
+    def _check_sources(self, statement: Statement) -> None:
+        """Check a --from, also in stages that nothing needs, as BuildKit does."""
+        body = statement.body
+        if not isinstance(body, Copy) or not body.from_:
+            return
+        if words.expand(body.from_, {}, self.dockerfile.escape) != body.from_:
+            message = "variable expansion is not supported for --from"
+            hint = "define a stage with FROM, using an ARG from before the first FROM, and name it"
+            raise DockerfileError(message, location=statement.location, hint=hint)
+        if body.from_.isdigit() and int(body.from_) >= len(self.dockerfile.stages):
+            message = f"invalid stage index {body.from_}"
+            raise DockerfileError(message, location=statement.location)
+
+    def target(self) -> int:
+        """Return the index of the stage to build."""
+        wanted = self.options.stage
+        stages = self.dockerfile.stages
+        if not wanted:
+            return len(stages) - 1
+        if wanted.lower() in self.named:
+            return self.named[wanted.lower()]
+        if wanted.isdigit() and int(wanted) < len(stages):
+            return int(wanted)
+        names = [stage.name for stage in stages if stage.name]
+        message = f'target stage "{wanted}" could not be found in {self.dockerfile.name}'
+        raise DockerfileError(message, hint=_nearest(wanted.lower(), names))
+
+    def stage(self, index: int) -> _Planned:
+        """Plan a stage and all that it needs."""
+        if index in self.done:
+            return self.done[index]
+        if index in self.active:
+            location = self.dockerfile.stages[index].start.location
+            chain = " → ".join(self._display(i) for i in [*self.active, index])
+            message = f"circular dependency between stages: {chain}"
+            raise DockerfileError(message, location=location)
+        self.active.append(index)
+        self.done[index] = self._build(index)
+        self.active.pop()
+        return self.done[index]
+
+    def _display(self, index: int) -> str:
+        return self.dockerfile.stages[index].name or f"stage-{index}"
+
+    def _build(self, index: int) -> _Planned:
+        stage = self.dockerfile.stages[index]
+        start = self._start(stage)
+        if stage.name and stage.name in self.options.contexts:
+            return start
+        builder = StageBuilder(
+            options=self.options,
+            name=self._display(index),
+            platform=start.platform,
+            escape=self.dockerfile.escape,
+            global_args=self.globals,
+            proxy=self.proxy,
+            find=lambda name, location: self._find(name, location, index),
+            image=start.image,
+            env=dict(start.env),
+            args=dict(start.args),
+            no_cache=self.options.no_cache or stage.name in self.options.no_cache_stages,
+        )
+        triggers = self._triggers(start.triggers, stage)
+        for statement in (*triggers, *stage.statements):
+            builder.apply(statement)
+        own = tuple(s.body.trigger for s in stage.statements if isinstance(s.body, Onbuild))
+        return _Planned(builder.image, builder.args, builder.env, own, start.platform)
+
+    def _start(self, stage: Stage) -> _Planned:
+        """Return what a stage begins with: its base's image, environment and triggers."""
+        index, location = stage.index, stage.start.location
+        platform = self.platforms[index] or self.options.platform
+        if stage.name and stage.name in self.options.contexts:
+            image = self._image(self.outsides.context(stage.name, platform, location), platform)
+            return _Planned(image, platform=platform)
+        parent = self.parents[index]
+        if parent is not None:
+            base = self.stage(parent)
+            config = base.image.config
+            image = replace(
+                base.image,
+                config=config.with_config(replace(config.config, on_build=())),
+            )
+            return replace(base, image=image)
+        name = self.bases[index]
+        if name == SCRATCH:
+            return _Planned(scratch(self.options.platform), platform=self.options.platform)
+        if name in self.options.contexts:
+            found = self.outsides.context(name, platform, location)
+            image = self._image(found, platform)
+        else:
+            image = self.outsides.image(name, platform, location)
+        triggers = image.config.config.on_build
+        image = replace(
+            image,
+            config=image.config.with_config(replace(image.config.config, on_build=())),
+        )
+        if self.platforms[index] is None and not self.options.explicit_platform:
+            platform = _detected(image.config.platform, platform, self.options.build_platform)
+        return _Planned(image, triggers=triggers, platform=platform)
+
+    def _triggers(self, texts: Sequence[str], stage: Stage) -> list[Statement]:
+        location = stage.start.location
+        found = []
+        for text in texts:
+            try:
+                statement = parser.parse_trigger(text, self.dockerfile.name)
+            except MkbuildError as error:
+                raise DockerfileError(
+                    f"ONBUILD trigger {text!r} of {stage.base.base}: {error.message}",
+                    location=location,
+                    hint=error.hint,
+                ) from None
+            statement = replace(statement, location=location)
+            self._check_sources(statement)
+            found.append(statement)
+        return found
+
+    def _find(self, name: str, location: Location, reader: int) -> Node | ContextInput:
+        """Find what a COPY --from or a mount's from= names; empty means the context."""
+        if not name:
+            return ContextInput(self.options.target, CONTEXT)
+        index = self.named.get(name.lower())
+        if index is None and name.isdigit():
+            index = int(name)
+        if index is not None and index < len(self.dockerfile.stages):
+            if index >= reader:
+                message = (
+                    f"cannot copy from stage {name!r}: it needs to be defined before "
+                    f"stage {self._display(reader)!r}"
+                )
+                raise DockerfileError(message, location=location)
+            return self.stage(index).image.node
+        platform = self.options.platform
+        if name == SCRATCH:
+            return scratch(platform).node
+        if name in self.options.contexts:
+            found = self.outsides.context(name, platform, location)
+            return found if isinstance(found, ContextInput) else found.node
+        return self.outsides.image(name, platform, location).node
+
+    def _image(self, found: PlannedImage | ContextInput, platform: Platform) -> PlannedImage:
+        """Return a named context as an image; a directory becomes a copy of it on nothing."""
+        if isinstance(found, PlannedImage):
+            return found
+        empty = scratch(platform)
+        location = Location(found.name)
+        step = CopyStep(location, (".",), "/")
+        text = f"COPY . / (context {found.name})"
+        action = Action(
+            empty.node, step, found, platform, self.options.target, found.name, text, location
+        )
+        return replace(empty, chain=(Link(action, cut=True),))
+
+
+def _detected(image: Platform, wanted: Platform, build: Platform) -> Platform:
+    """Take an image's own platform where it is one that this machine builds for."""
+    if (image.os, image.architecture) == (wanted.os, wanted.architecture):
+        return wanted
+    return build if (image.os, image.architecture) == (build.os, build.architecture) else wanted
+
+
+def _nearest(name: str, names: Sequence[str] | dict[str, str]) -> str | None:
+    close = get_close_matches(name, list(names), 1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there are: {', '.join(sorted(names))}" if names else None
