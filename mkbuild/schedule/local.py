@@ -167,11 +167,11 @@ def run(  # noqa: PLR0913 - one call, all of it named
 
     ``execute`` is called from worker threads; an exception fails the node, and :class:`More`
     extends the graph. ``on_skip(node, because)`` and ``on_cancel`` are called from the calling
-    thread. After a failure what runs is left to finish, since its result is worth keeping; nothing new starts,
-    unless ``keep_going``, and then only what does not need the failed node. On the first SIGINT or
-    SIGTERM, or when somebody else has set ``cancel`` (noticed when the next node ends), ``cancel``
-    is set, nothing new starts, and ``on_cancel`` must make what runs end soon; the second signal
-    raises KeyboardInterrupt at once and leaves the (daemon) threads behind.
+    thread. After a failure what runs is left to finish, since its result is worth keeping; nothing
+    new starts, unless ``keep_going``, and then only what does not need the failed node. On the
+    first SIGINT or SIGTERM, or when somebody else has set ``cancel`` (noticed when the next node
+    ends), ``cancel`` is set, nothing new starts, and ``on_cancel`` must make what runs end soon;
+    the second signal raises KeyboardInterrupt at once and leaves the (daemon) threads behind.
     """
     cancel = cancel or threading.Event()
     this = _Run(execute, on_skip, on_cancel, cancel)

@@ -1,0 +1,106 @@
+"""Plain lines: for pipes, logs and dumb terminals. Stable, without colour, one line an event."""
+
+from typing import TextIO, assert_never
+
+from mkbuild.events import (
+    Event,
+    Message,
+    Published,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepOutput,
+    StepStarted,
+    TargetFinished,
+    Transfer,
+)
+from mkbuild.progress import text
+from mkbuild.progress.failure import failure
+from mkbuild.progress.output import Running
+from mkbuild.progress.summary import Summary
+
+
+def title(step: StepStarted | StepFinished) -> str:
+    """Name a step: its stage, where it has one, and its instruction on one line."""
+    stage = f"[{step.stage}] " if step.stage else ""
+    return stage + text.one_line(step.instruction)
+
+
+class PlainReporter:
+    """Writes one line an event; cached steps only where ``verbose``."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        self._stream = stream
+        self._verbose = verbose
+        self._running: dict[str, Running] = {}
+        self._summary = Summary()
+
+    def emit(self, event: Event) -> None:
+        """Show one event."""
+        self._summary.see(event)
+        lines = self._lines(event)
+        if lines:
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Leave the stream as it is: nothing is held back."""
+
+    def _lines(self, event: Event) -> list[str]:
+        match event:
+            case StepStarted(step, target):
+                self._running[step] = Running(event, 0.0)
+                return [f"{target} > {title(event)}"]
+            case StepOutput(step, stream, data):
+                running = self._running[step]
+                return self._prefixed(running, running.feed(stream, data))
+            case StepFinished():
+                return self._finished(event)
+            case TargetFinished():
+                return self._target(event)
+            case RunFinished():
+                return self._summary.lines(event)
+            case _:
+                return self._other(event)
+
+    def _target(self, event: TargetFinished) -> list[str]:
+        if event.error:
+            return [f"{event.target}: {event.error}"]
+        if not event.ran and not self._verbose:
+            return []
+        steps, took = text.count(event.steps, "step"), text.seconds(event.seconds)
+        return [f"{event.target} = {event.digest} ({steps}, {event.ran} ran, {took})"]
+
+    def _other(self, event: RunStarted | Transfer | Published | Message) -> list[str]:
+        line = ""
+        match event:
+            case RunStarted(targets, steps, jobs):
+                if self._verbose:
+                    parts = (len(targets), "image"), (steps, "step"), (jobs, "job")
+                    line = ", ".join(text.count(*part) for part in parts)
+            case Transfer(verb, what, done, finished=finished):
+                if finished:
+                    line = f"{verb} {what} {text.size(done)}"
+            case Published(name, digest, moved):
+                if self._verbose:
+                    line = f"{'pushed' if moved else 'unchanged'} {name} {digest}"
+            case Message(level, words):
+                if level != "debug" or self._verbose:
+                    line = f"{level}: {words}"
+            case _:
+                assert_never(event)
+        return [line] if line else []
+
+    def _finished(self, event: StepFinished) -> list[str]:
+        running = self._running.pop(event.step, None)
+        lines = self._prefixed(running, running.flush()) if running else []
+        if event.error:
+            return lines + failure(event, running.tail if running else ())
+        if event.status == "ran":
+            return [*lines, f"{event.target} < {title(event)} {text.seconds(event.seconds)}"]
+        if self._verbose:
+            lines.append(f"{event.target} = {title(event)} {event.status}")
+        return lines
+
+    def _prefixed(self, running: Running, lines: list[str]) -> list[str]:
+        return [f"{running.start.target} | {line}" for line in lines]

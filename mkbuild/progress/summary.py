@@ -1,0 +1,80 @@
+"""The table at the end: one row an image, at most 80 columns."""
+
+from dataclasses import dataclass, field
+
+from mkbuild.events import Event, Published, RunFinished, StepFinished, TargetFinished
+from mkbuild.progress import text
+
+_ROWS = 20
+"""Above this many images, those that were up to date share one line."""
+_NAME = 36
+
+
+@dataclass(slots=True)
+class Summary:
+    """Collects what the table needs while events pass by."""
+
+    targets: list[TargetFinished] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+    failed: int = 0
+
+    def see(self, event: Event) -> None:
+        """Take one event in."""
+        match event:
+            case TargetFinished():
+                self.targets.append(event)
+            case Published():
+                self.published.append(event)
+            case StepFinished(error=error) if error:
+                self.failed += 1
+            case _:
+                pass
+
+    def lines(self, end: RunFinished) -> list[str]:
+        """Write the table and the closing sentence."""
+        return [*self._table(), *self._names(), self._closing(end)]
+
+    def _table(self) -> list[str]:
+        rows = self.targets
+        if len(rows) > _ROWS:
+            rows = [row for row in rows if row.ran or row.error]
+        if not rows:
+            return []
+        width = min(max(len("IMAGE"), *(len(row.target) for row in rows)), _NAME)
+        lines = [
+            f"{'IMAGE':{width}}  {'DIGEST':12}  {'STEPS':>5} {'RAN':>4}  {'SIZE':>7}  {'TIME':>7}"
+        ]
+        for row in rows:
+            digest = text.short(row.digest) if not row.error else "failed"
+            size = text.size(row.size) if row.size else "-"
+            lines.append(
+                f"{text.fit(row.target, width):{width}}  {digest or '-':12}  {row.steps:5}"
+                f" {row.ran:4}  {size:>7}  {text.seconds(row.seconds):>7}"
+            )
+        folded = len(self.targets) - len(rows)
+        if folded:
+            lines.append(f"(and {text.count(folded, 'image')} that had nothing to run)")
+        return lines
+
+    def _names(self) -> list[str]:
+        moved = [item for item in self.published if item.moved]
+        lines = [f"pushed {item.name} {text.short(item.digest)}" for item in moved[:_ROWS]]
+        if len(moved) > _ROWS:
+            lines.append(f"(and {text.count(len(moved) - _ROWS, 'name')} more)")
+        same = len(self.published) - len(moved)
+        if same:
+            lines.append(f"{text.count(same, 'name')} already published with this digest")
+        return lines
+
+    def _closing(self, end: RunFinished) -> str:
+        took = text.seconds(end.seconds)
+        good = sum(1 for target in self.targets if not target.error)
+        images = text.count(good, "image")
+        if not end.ok:
+            parts = [f"{self.failed} failed", f"{end.ran} ran", text.count(end.hits, "hit")]
+            if end.skipped:
+                parts.append(f"{end.skipped} skipped")
+            return f"failed after {took}: steps: {', '.join(parts)}"
+        if end.ran == 0:
+            return f"up to date: {images}, {text.count(end.hits, 'step')} cached, {took}"
+        return f"built {images} in {took}: {text.count(end.ran, 'step')} ran, {end.hits} cached"

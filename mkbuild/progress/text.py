@@ -1,0 +1,68 @@
+"""How numbers, digests and foreign text are written, in every report alike."""
+
+# ruff: noqa: PLR2004 - a format is made of thresholds
+
+import re
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
+    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # OSC, DCS and the other strings
+    r"|\x1b[ -/]*[0-~]"  # two-character sequences
+)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def seconds(value: float) -> str:
+    """Write a duration: ``0.12s``, ``3.2s``, ``75s``, ``12m05s``, ``2h03m``."""
+    if value < 1:
+        return f"{value:.2f}s"
+    if value < 10:
+        return f"{value:.1f}s"
+    whole = round(value)
+    if whole < 100:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def size(value: int) -> str:
+    """Write a number of bytes in decimal units: ``999 B``, ``1.2 kB``, ``85 MB``."""
+    number = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:
+            small = unit != "B" and number < 9.95
+            return f"{number:.1f} {unit}" if small else f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def short(digest: str) -> str:
+    """Return the first 12 hex digits of a digest."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+def fit(text: str, width: int) -> str:
+    """Cut text to a width, marking the cut."""
+    if len(text) <= width:
+        return text
+    return text[: max(width - 2, 0)] + ".." if width > 2 else text[:width]
+
+
+def one_line(text: str) -> str:
+    """Fold an instruction onto one line."""
+    return " ".join(text.split())
+
+
+def clean(line: str) -> str:
+    """Make a line of foreign output safe to show: no escapes, no control characters.
+
+    Of a line that was rewritten with carriage returns (progress bars), the last version is kept.
+    """
+    line = _ESCAPES.sub("", line.rstrip("\r\n"))
+    return _CONTROLS.sub("", line.rsplit("\r", 1)[-1].expandtabs(4))
+
+
+def count(number: int, noun: str) -> str:
+    """Write ``1 step``, ``2 steps``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
