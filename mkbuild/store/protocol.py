@@ -27,6 +27,8 @@ class BlobStore(Protocol):
     """Content by digest.
 
     A blob is whole or absent, whatever was killed when. Reading an absent blob raises KeyError.
+    Asking for a blob (has, size, open, read, path) counts as use: garbage collection spares what
+    was used since the oldest running invocation began.
     """
 
     def has(self, digest: Digest) -> bool:
@@ -54,11 +56,18 @@ class BlobStore(Protocol):
         ...
 
     def path(self, digest: Digest) -> Path | None:
-        """Return the file that holds the blob, None where the store keeps none."""
+        """Return the file that holds the blob, None where the store keeps none.
+
+        KeyError where the store keeps files, but not this blob.
+        """
         ...
 
     def delete(self, digest: Digest) -> None:
         """Remove a blob; a no-op where it is absent."""
+        ...
+
+    def quarantine(self, digest: Digest) -> None:
+        """Set a blob aside whose bytes turned out to be wrong: it is absent from now on."""
         ...
 
     def __iter__(self) -> Iterator[Digest]:

@@ -1,0 +1,170 @@
+"""The blob store on disk: one file a blob, named by its digest.
+
+Layout below the root: ``blobs/sha256/<2 digits>/<64 digits>``, ``tmp/`` (blobs being written),
+``quarantine/`` (blobs whose bytes were wrong), ``leases/`` (running invocations), ``use.lock``
+(shared while a blob is marked as used, exclusive while one is looked at and removed).
+
+A blob's mtime is when it was last used. See :mod:`mkbuild.store.gc` for why that is sound.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from mkbuild import digest as digests
+from mkbuild.digest import Digest
+from mkbuild.store.locks import exclusive, shared
+from mkbuild.store.memory import check
+from mkbuild.store.temp import TempArea
+
+
+class FileStore:
+    """A :class:`~mkbuild.store.protocol.BlobStore` of files, shared by any number of processes.
+
+    Durability: a blob is written beside, flushed with fdatasync (0.3 ms on a local disk), then
+    renamed. The directory is not flushed: after a power cut a new blob may be lost, never wrong.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Open the store in ``root``, which is made at the first write."""
+        self.root = root
+        self._blobs = root / "blobs" / "sha256"
+        self._gate = root / "use.lock"
+        self._quarantine = root / "quarantine"
+        self._temp = TempArea(root)
+
+    def _file(self, digest: Digest) -> Path:
+        name = digests.hex_of(digests.parse(digest))
+        return self._blobs / name[:2] / name
+
+    def _use(self, digest: Digest) -> Path:
+        """Mark a blob as used and return its file; KeyError where absent."""
+        path = self._file(digest)
+        try:
+            with shared(self._gate):
+                os.utime(path)
+        except FileNotFoundError:
+            raise KeyError(digest) from None
+        return path
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is here."""
+        try:
+            self._use(digest)
+        except KeyError:
+            return False
+        return True
+
+    def size(self, digest: Digest) -> int:
+        """Size in bytes; KeyError where absent."""
+        return self._use(digest).stat().st_size
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open for reading; KeyError where absent. The bytes are not checked."""
+        return self._use(digest).open("rb")
+
+    def read(self, digest: Digest) -> bytes:
+        """Read a whole blob; KeyError where absent or corrupt: that one is set aside."""
+        data = self._use(digest).read_bytes()
+        if digests.of(data) != digest:
+            self.quarantine(digest)
+            raise KeyError(digest)
+        return data
+
+    def path(self, digest: Digest) -> Path:
+        """Return the blob's file; KeyError where absent."""
+        return self._use(digest)
+
+    def put(self, data: bytes) -> Digest:
+        """Store some bytes; a no-op where they are here already."""
+        digest = digests.of(data)
+        if not self.has(digest):
+            with self.writer() as blob:
+                blob.write(data)
+                blob.commit(digest)
+        return digest
+
+    @contextmanager
+    def writer(self) -> Iterator["FileBlobWriter"]:
+        """Begin a blob; without commit every trace of it goes when the context ends."""
+        path = self._temp.name("blob-")
+        try:
+            with path.open("xb", buffering=0) as stream:
+                yield FileBlobWriter(stream, lambda digest: self._publish(path, digest))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _publish(self, temporary: Path, digest: Digest) -> None:
+        if self.has(digest):
+            return
+        target = self._file(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.rename(target)
+
+    def delete(self, digest: Digest) -> None:
+        """Remove a blob; a no-op where it is absent."""
+        self._file(digest).unlink(missing_ok=True)
+
+    def quarantine(self, digest: Digest) -> None:
+        """Set a corrupt blob aside, for whoever wants to know why."""
+        path = self._file(digest)
+        self._quarantine.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            path.rename(self._quarantine / path.name)
+
+    def __iter__(self) -> Iterator[Digest]:
+        for path in self._blobs.glob("??/*"):
+            with suppress(ValueError):
+                yield digests.from_hex(path.name)
+
+    def last_use(self, digest: Digest) -> tuple[int, int] | None:
+        """Return when a blob was last used (ns) and its size, without using it; None if absent."""
+        try:
+            status = self._file(digest).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_size
+
+    def remove_unused(self, digest: Digest, bound: int) -> bool:
+        """Remove a blob that was not used since ``bound`` (ns); whether it was removed."""
+        with exclusive(self._gate):
+            use = self.last_use(digest)
+            if use is None or use[0] >= bound:
+                return False
+            self._file(digest).unlink()
+            return True
+
+    def close(self) -> None:
+        """Remove the temporary files of this process."""
+        self._temp.close()
+
+
+class FileBlobWriter:
+    """A blob being written to a temporary file."""
+
+    def __init__(self, stream: BinaryIO, publish: Callable[[Digest], None]) -> None:
+        self._stream = stream
+        self._publish = publish
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Append bytes, all of them."""
+        view = memoryview(data).cast("B")
+        self._hash.update(view)
+        size = len(view)
+        while view:
+            view = view[self._stream.write(view) :]
+        self._size += size
+        return size
+
+    def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
+        """Publish the blob; ArchiveError where it is not the expected one."""
+        digest = digests.from_hex(self._hash.hexdigest())
+        check(expected, digest)
+        os.fdatasync(self._stream.fileno())
+        self._publish(digest)
+        return digest, self._size

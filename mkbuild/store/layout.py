@@ -1,0 +1,239 @@
+"""OCI image layouts (image-layout.md): reading directories, writing directories and tars."""
+
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from mkbuild import digest as digests
+from mkbuild.digest import Digest
+from mkbuild.errors import ArchiveError, PullError
+from mkbuild.oci import mediatype
+from mkbuild.oci.model import Descriptor, Index, Manifest
+from mkbuild.store.protocol import BlobStore
+
+REF_NAME = "org.opencontainers.image.ref.name"
+_CONTAINERD_NAME = "io.containerd.image.name"
+_MARKER = b'{"imageLayoutVersion":"1.0.0"}'
+_CHUNK = 1 << 20
+_MAX_DOCUMENT = 4 << 20
+"""Largest manifest, index or config, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An image layout directory, read only. Nothing is opened before it is asked for."""
+
+    path: Path
+
+    @classmethod
+    def exists(cls, path: Path) -> bool:
+        """Whether a directory is an image layout."""
+        return (path / "oci-layout").is_file() and (path / "index.json").is_file()
+
+    def index(self) -> Index:
+        """Read index.json; ArchiveError where this is no layout."""
+        try:
+            data = _read_limited(self.path / "index.json", _MAX_DOCUMENT)
+        except FileNotFoundError as error:
+            raise ArchiveError(
+                f"{self.path} is no OCI image layout: it has no index.json",
+                hint="name the directory that holds oci-layout, index.json and blobs/",
+            ) from error
+        return Index.parse(data)
+
+    def resolve(self, target: str = "") -> Descriptor:
+        """Find an image by tag, full name or digest; the only one where nothing is asked for.
+
+        Raises PullError that lists what there is.
+        """
+        manifests = self.index().manifests
+        if not target and len(manifests) == 1:
+            return manifests[0]
+        wanted = target or "latest"
+        for manifest in manifests:
+            if wanted == manifest.digest or wanted in _names(manifest):
+                return manifest
+        # A digest may also be that of a manifest below an index, or of an image without a name.
+        if wanted.startswith("sha256:") and (found := self._by_digest(wanted)):
+            return found
+        known = ", ".join(sorted({name for m in manifests for name in _names(m)})) or "no names"
+        raise PullError(f"{self.path} holds no image {wanted!r}; it has: {known}")
+
+    def _by_digest(self, text: str) -> Descriptor | None:
+        try:
+            digest = digests.parse(text)
+            data = self.read(Descriptor("", digest, _MAX_DOCUMENT))
+        except (ValueError, ArchiveError):
+            return None
+        document = json.loads(data)
+        kind = document.get("mediaType") or (
+            mediatype.OCI_INDEX if "manifests" in document else mediatype.OCI_MANIFEST
+        )
+        return Descriptor(kind, digest, len(data))
+
+    def read(self, descriptor: Descriptor) -> bytes:
+        """Read a document and check its digest; ArchiveError where absent, wrong or huge."""
+        try:
+            data = _read_limited(self._blob(descriptor.digest), _MAX_DOCUMENT)
+        except FileNotFoundError as error:
+            raise ArchiveError(f"{self.path} lacks the blob {descriptor.digest}") from error
+        if digests.of(data) != descriptor.digest:
+            raise ArchiveError(f"{self.path}: the blob {descriptor.digest} has other bytes")
+        return data
+
+    def copy_blob(self, descriptor: Descriptor, into: BlobStore) -> None:
+        """Copy a blob into a store, digest checked; ArchiveError where absent or wrong."""
+        try:
+            with self._blob(descriptor.digest).open("rb") as source, into.writer() as blob:
+                while chunk := source.read(_CHUNK):
+                    blob.write(chunk)
+                blob.commit(descriptor.digest)
+        except FileNotFoundError as error:
+            raise ArchiveError(f"{self.path} lacks the blob {descriptor.digest}") from error
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the layout holds a blob."""
+        return self._blob(digest).is_file()
+
+    def _blob(self, digest: Digest) -> Path:
+        return self.path / "blobs" / "sha256" / digests.hex_of(digests.parse(digest))
+
+
+def _read_limited(path: Path, limit: int) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise ArchiveError(f"{path} is larger than {limit} bytes")
+    return data
+
+
+def _names(manifest: Descriptor) -> set[str]:
+    names = set()
+    for key in (REF_NAME, _CONTAINERD_NAME):
+        if name := manifest.annotations.get(key):
+            names |= {name, name.rpartition("/")[2].partition(":")[2]}
+    return names - {""}
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutImage:
+    """An image (or index of images) to be written, with the names it gets in the layout.
+
+    ``documents``: the manifests of an index, else empty.
+    """
+
+    document: Manifest | Index
+    names: tuple[str, ...] = ()
+    documents: tuple[Manifest, ...] = field(default=())
+
+    def manifests(self) -> tuple[Manifest, ...]:
+        """Return every image manifest."""
+        return (self.document,) if isinstance(self.document, Manifest) else self.documents
+
+
+class _Sink(Protocol):
+    def add(self, name: str, size: int, content: BinaryIO) -> None: ...
+
+
+def write_directory(path: Path, images: Sequence[LayoutImage], store: BlobStore) -> None:
+    """Write a layout into a directory, over one that is there: its other images stay.
+
+    Blobs that are there already are not written again. KeyError where the store lacks a blob.
+    """
+    kept: tuple[Descriptor, ...] = ()
+    if (path / "index.json").exists():
+        new = {name for image in images for name in image.names}
+        kept = tuple(
+            manifest
+            for manifest in Layout(path).index().manifests
+            if manifest.annotations.get(REF_NAME) not in new
+        )
+    write_layout(_DirectorySink(path), images, store, kept)
+
+
+def write_tar(stream: BinaryIO, images: Sequence[LayoutImage], store: BlobStore) -> None:
+    """Write a layout as a tar (oci-archive): the same images always give the same bytes."""
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        write_layout(TarSink(archive), images, store)
+
+
+def write_layout(
+    sink: _Sink,
+    images: Sequence[LayoutImage],
+    store: BlobStore,
+    kept: tuple[Descriptor, ...] = (),
+) -> None:
+    """Write the marker, the blobs and the index, which also keeps ``kept``."""
+    add_bytes(sink, "oci-layout", _MARKER)
+    write_blobs(sink, images, store)
+    # Last, so that whoever reads a layout that is being written finds what the index names.
+    new = tuple(_entries(images))
+    old = tuple(m for m in kept if m not in new)
+    add_bytes(sink, "index.json", Index.build((*old, *new)).raw)
+
+
+def _entries(images: Sequence[LayoutImage]) -> Iterator[Descriptor]:
+    for image in images:
+        descriptor = image.document.descriptor()
+        for name in image.names or ("",):
+            yield replace(descriptor, annotations={REF_NAME: name} if name else {})
+
+
+def write_blobs(sink: _Sink, images: Sequence[LayoutImage], store: BlobStore) -> None:
+    """Write every blob of the images, once each, in the order of their digests."""
+    documents: dict[Digest, bytes] = {}
+    blobs: set[Digest] = set()
+    for image in images:
+        documents[image.document.digest] = image.document.raw
+        for manifest in image.manifests():
+            documents[manifest.digest] = manifest.raw
+            blobs |= {manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+    for digest in sorted({*documents, *blobs}):
+        if digest in documents:
+            add_bytes(sink, blob_path(digest), documents[digest])
+        else:
+            with store.open(digest) as content:
+                sink.add(blob_path(digest), store.size(digest), content)
+
+
+def blob_path(digest: Digest) -> str:
+    """Path of a blob within a layout."""
+    return f"blobs/sha256/{digests.hex_of(digest)}"
+
+
+def add_bytes(sink: _Sink, name: str, data: bytes) -> None:
+    """Write one small file."""
+    sink.add(name, len(data), BytesIO(data))
+
+
+class TarSink:
+    """Writes files to a tar: no owner, no time, mode 0644."""
+
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self._archive = archive
+
+    def add(self, name: str, size: int, content: BinaryIO) -> None:
+        """Add one file."""
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = size, 0o644
+        self._archive.addfile(member, content)
+
+
+class _DirectorySink:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def add(self, name: str, size: int, content: BinaryIO) -> None:
+        path = self._root / name
+        if name.startswith("blobs/") and path.exists() and path.stat().st_size == size:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        with partial.open("wb") as target:
+            while chunk := content.read(_CHUNK):
+                target.write(chunk)
+        partial.rename(path)
