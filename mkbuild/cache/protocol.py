@@ -1,11 +1,29 @@
 """What an action cache and the key-value stores below it promise."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mkbuild.action import ActionKey, LayerRecord, StatePair, StepResult
 from mkbuild.digest import Digest
 from mkbuild.store.protocol import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRef:
+    """A blob that an entry needs: ``size`` in bytes, ``media_type`` for stores that keep one."""
+
+    digest: Digest
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry to store: its value, and the blobs it names, so that a store keeps them with it."""
+
+    value: bytes
+    blobs: tuple[BlobRef, ...] = ()
 
 
 class KeyValue(Protocol):
@@ -22,8 +40,11 @@ class KeyValue(Protocol):
         """Look up any number of keys in as few round trips as the store can; misses are absent."""
         ...
 
-    def put_many(self, items: Mapping[str, bytes], *, replace: bool = False) -> None:
-        """Store entries; existing ones stay as they are unless ``replace``."""
+    def put_many(self, records: Mapping[str, Record], *, replace: bool = False) -> None:
+        """Store entries; existing ones stay as they are unless ``replace``.
+
+        The blobs that they name are there already.
+        """
         ...
 
 
@@ -31,7 +52,10 @@ class BlobCarrier(Protocol):
     """Moves blobs between machines. Errors as in :class:`KeyValue`."""
 
     def fetch(self, digest: Digest, size: int, into: BlobStore) -> bool:
-        """Bring a blob into a local store, digest checked; False where it is not to be had."""
+        """Bring a blob into a local store, digest checked; False where it is not to be had.
+
+        ``size`` in bytes, -1 where it is not known (then small: a part of a TOC).
+        """
         ...
 
     def has_many(self, digests: Iterable[Digest]) -> frozenset[Digest]:

@@ -47,6 +47,16 @@ class Index:
             self._children = {k: names.copy() for k, names in like._children.items()}  # noqa: SLF001
             self._embedded = like._embedded.copy()  # noqa: SLF001
 
+    @classmethod
+    def assembled(cls, paths: dict[str, Located], children: dict[str, dict[str, None]]) -> "Index":
+        """Make an index of every path and of each directory's names, kept as they are given.
+
+        For a tree that was walked: both name the root, and each path's parents.
+        """
+        index = cls()
+        index._paths, index._children = paths, children
+        return index
+
     def copy(self) -> "Index":
         """Return a copy that can be changed on its own."""
         return Index(self)

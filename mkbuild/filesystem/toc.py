@@ -24,6 +24,9 @@ EMBEDDED = ("etc/passwd", "etc/group")
 
 EMBED_LIMIT = 1 << 20
 
+DOMAIN = "mkbuild.toc.v1"
+"""What a TOC's digest is hashed in; also the first member of its pointer (mkbuild.store.tocs)."""
+
 
 class Entry(NamedTuple):
     """One path of a diff; a named tuple because there are a hundred thousand of them.
@@ -129,4 +132,4 @@ def decode(structure: bytes, contents: bytes | None) -> Toc:
 
 def digest_of(structure: bytes, contents: bytes) -> Digest:
     """Digest of a TOC: what a state ID is made of and a StepResult names."""
-    return digests.of_value("mkbuild.toc.v1", [digests.of(structure), digests.of(contents)])
+    return digests.of_value(DOMAIN, [digests.of(structure), digests.of(contents)])

@@ -1,0 +1,188 @@
+"""File digests, remembered: a file whose metadata is unchanged is not read again."""
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mkbuild.errors import StepError
+from mkbuild.store.database import Database
+
+EMPTY = hashlib.sha256(b"").digest()
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files_v1 (
+    device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER,
+    digest BLOB, day INTEGER, PRIMARY KEY (device, inode)
+) WITHOUT ROWID;
+"""
+
+_SECOND = 1_000_000_000
+_FINE_GRAIN = 20_000_000
+"""Nanoseconds within which two changes may get one timestamp: two ticks of a 100 Hz kernel."""
+_COARSE_GRAIN = 2 * _SECOND
+"""The same for file systems that keep whole (FAT: even) seconds."""
+
+_REFRESH_DAYS, _FORGET_DAYS = 7, 60
+_PARALLEL_BYTES = 1 << 20
+"""Below this much to read, starting threads costs more than it saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileToHash:
+    """A regular file and the lstat that the digest is to be true for."""
+
+    path: Path | str
+    status: os.stat_result
+
+
+class FileDigests:
+    """Raw SHA-256 of files, remembered by (device, inode, size, mtime, ctime) in nanoseconds.
+
+    As in git's "racy" rule, a digest is not remembered where the file changed so shortly before it
+    was read that a later change could leave the same timestamps. The database is only a help:
+    corrupt, locked or on a full disk, files are simply read. Safe to share between threads and
+    processes. ``clock`` returns nanoseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        warn: Callable[[str], None],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._database = Database(path, _SCHEMA, warn)
+        self._warn = warn
+        self._clock = clock
+        self.files_read = 0
+        """How many files were read, since their digests were not known."""
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def digests(self, files: Sequence[FileToHash]) -> list[bytes]:
+        """Return the digests of files, in their order.
+
+        Raises StepError for a file that cannot be read, is no regular file any more, or was
+        changed while it was read.
+        """
+        wanted = [file for file in files if file.status.st_size]
+        known = self._recall(wanted) if wanted else {}
+        unknown = list(
+            {
+                _identity(file.status): file
+                for file in wanted
+                if _identity(file.status) not in known
+            }.values()
+        )
+        if unknown:
+            began = self._clock()
+            fresh = _hash_all(unknown)
+            self.files_read += len(unknown)
+            self._remember(unknown, fresh, began)
+            known.update((_identity(f.status), d) for f, d in zip(unknown, fresh, strict=True))
+        return [known[_identity(file.status)] if file.status.st_size else EMPTY for file in files]
+
+    def _recall(self, files: Sequence[FileToHash]) -> dict[tuple[int, ...], bytes]:
+        by_device: dict[int, list[int]] = {}
+        for file in files:
+            by_device.setdefault(file.status.st_dev, []).append(_signed(file.status.st_ino))
+        found: dict[tuple[int, ...], bytes] = {}
+        stale: list[tuple[int, ...]] = []
+        today = self._clock() // (86400 * _SECOND)
+        try:
+            for device, inodes in by_device.items():
+                rows = self._database.select(
+                    "SELECT f.inode, size, mtime, ctime, digest, day FROM json_each(?) AS j"
+                    " CROSS JOIN files_v1 AS f ON f.device = ? AND f.inode = j.value",
+                    (json.dumps(inodes), _signed(device)),
+                )
+                for inode, size, mtime, ctime, digest, day in rows:
+                    found[device, inode, size, mtime, ctime] = digest
+                    if day <= today - _REFRESH_DAYS:
+                        stale.append((today, _signed(device), inode))
+            self._database.write(
+                "UPDATE files_v1 SET day = ? WHERE device = ? AND inode = ?", stale
+            )
+        except OSError as error:
+            self._warn(f"file digests are not remembered: {error}")
+        return found
+
+    def _remember(self, files: Sequence[FileToHash], digests: Sequence[bytes], began: int) -> None:
+        today = began // (86400 * _SECOND)
+        rows = [
+            (
+                _signed(s.st_dev),
+                _signed(s.st_ino),
+                s.st_size,
+                s.st_mtime_ns,
+                s.st_ctime_ns,
+                digest,
+                today,
+            )
+            for s, digest in zip((file.status for file in files), digests, strict=True)
+            if is_settled(s, began)
+        ]
+        try:
+            self._database.write(
+                "INSERT OR REPLACE INTO files_v1 VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            if rows:
+                self._database.write(
+                    "DELETE FROM files_v1 WHERE day < ?", [(today - _FORGET_DAYS,)]
+                )
+        except OSError as error:
+            self._warn(f"file digests are not remembered: {error}")
+
+
+def is_settled(status: os.stat_result, now: int) -> bool:
+    """Whether any change made from ``now`` (ns since 1970) on gives a file other timestamps."""
+    grain = _FINE_GRAIN if status.st_ctime_ns % _SECOND else _COARSE_GRAIN
+    return max(status.st_mtime_ns, status.st_ctime_ns) + grain < now
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (
+        status.st_dev,
+        _signed(status.st_ino),
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _signed(number: int) -> int:
+    """SQLite's integers have 64 bits and a sign; inode numbers have no sign."""
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _hash_all(files: Sequence[FileToHash]) -> list[bytes]:
+    threads = min(os.cpu_count() or 1, 8, len(files))
+    if threads > 1 and sum(file.status.st_size for file in files) >= _PARALLEL_BYTES:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(hash_file, files))
+    return [hash_file(file) for file in files]
+
+
+def hash_file(file: FileToHash) -> bytes:
+    """Read a file and return its raw SHA-256; errors as in :meth:`FileDigests.digests`."""
+    try:
+        # What replaced the file meanwhile is neither followed nor waited for.
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            result = hashlib.file_digest(stream, "sha256").digest()
+            after = os.fstat(descriptor)
+    except OSError as error:
+        message = f"cannot read {os.fspath(file.path)}: {error.strerror}"
+        raise StepError(message) from error
+    if not stat.S_ISREG(after.st_mode) or _identity(after) != _identity(file.status):
+        message = f"{os.fspath(file.path)} changed while it was being read"
+        raise StepError(message, hint="build again when nothing writes to the build context")
+    return result

@@ -1,0 +1,209 @@
+"""The build context as a tree to copy from: one walk, no contents.
+
+What BuildKit's context transfer makes of a directory: owners become root's, modes stay (setuid,
+setgid and sticky too), a socket is an empty file, symlinks are kept as they are, extended
+attributes are lost, and hard links stay hard links as far as their names are in the context. The
+context's own directory does not count: its mode and owner differ from checkout to checkout.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from mkbuild.context.digests import EMPTY, FileDigests, FileToHash
+from mkbuild.errors import UserError
+from mkbuild.filesystem import toc
+from mkbuild.filesystem.index import ROOT, Index, Located
+from mkbuild.filesystem.toc import Entry
+
+ORIGIN = "context"
+
+
+class Exclusions(Protocol):
+    """What .dockerignore says, as :class:`mkbuild.context.ignore.Ignore` does."""
+
+    def excluded(self, path: str) -> bool:
+        """Whether a path (relative, clean) is left out."""
+        ...
+
+    def may_reinclude(self, directory: str) -> bool:
+        """Whether anything below an excluded directory may be part of the context again."""
+        ...
+
+
+class Status(NamedTuple):
+    """What the context transfer drops, for ``COPY --archive``."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+class ContextTree:
+    """A context that has been walked; implements mkbuild.filesystem.source.SourceTree."""
+
+    def __init__(
+        self,
+        root: Path,
+        index: Index,
+        statuses: dict[str, os.stat_result],
+        digests: FileDigests,
+    ) -> None:
+        self.root = root
+        self._index = index
+        self._statuses = statuses
+        self._digests = digests
+
+    @property
+    def index(self) -> Index:
+        """Every path that is not ignored; files have no ``content`` yet."""
+        return self._index
+
+    def digests(self, files: Sequence[Located]) -> list[bytes]:
+        """Return the raw SHA-256 of files of this context; errors as FileDigests.digests."""
+        found = iter(
+            self._digests.digests(
+                [
+                    FileToHash(f"{self.root}/{file.entry.path}", self._statuses[file.entry.path])
+                    for file in files
+                    if file.entry.size
+                ]
+            )
+        )
+        return [next(found) if file.entry.size else EMPTY for file in files]
+
+    def source(self, file: Located) -> Path:
+        """Return where a file's bytes are."""
+        return self.root / file.entry.path
+
+    def status(self, path: str) -> Status:
+        """Return the real mode and owner of a path of the context; ``""`` is its directory."""
+        found = self._statuses[path]
+        return Status(stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+
+    def xattrs(self, path: str) -> tuple[tuple[str, bytes], ...]:
+        """Read a path's own attributes, which reach no layer: ``user.*`` and capabilities, sorted.
+
+        Labels that a machine puts on its files (SELinux, ACLs) are not among them.
+        """
+        place = f"{self.root}/{path}"
+        try:
+            names = sorted(os.listxattr(place, follow_symlinks=False))
+        except OSError as error:
+            if error.errno == errno.ENOTSUP:
+                return ()
+            raise
+        return tuple(
+            (name, os.getxattr(place, name, follow_symlinks=False))
+            for name in names
+            if name.startswith("user.") or name == "security.capability"
+        )
+
+
+def scan(root: Path, ignore: Exclusions | None, digests: FileDigests) -> ContextTree:
+    """Walk a context directory (or a symlink to one), leaving out what ``ignore`` excludes.
+
+    An excluded directory stays where something below it is re-included. Files that vanish while
+    the walk is under way are left out. Raises UserError where the context is no directory, or part
+    of it cannot be read.
+    """
+    try:
+        place = Path(os.path.realpath(root, strict=True))
+        walk = _Walk(str(place), ignore)
+    except OSError as error:
+        message = f"cannot read the build context {error.filename or root}: {error.strerror}"
+        hint = "a .dockerignore pattern can leave out what the build does not need"
+        raise UserError(message, hint=hint) from error
+    return ContextTree(place, Index.assembled(walk.paths, walk.children), walk.statuses, digests)
+
+
+class _Walk:
+    """One walk; a stack instead of recursion, since a tree may be deeper than Python's."""
+
+    def __init__(self, root: str, ignore: Exclusions | None) -> None:
+        self.paths: dict[str, Located] = {"": ROOT}
+        self.children: dict[str, dict[str, None]] = {"": {}}
+        self.statuses: dict[str, os.stat_result] = {"": Path(root).stat()}
+        self._ignore = ignore
+        self._todo: list[tuple[str, str, bool]] = [("", root, False)]
+        self._excluded: list[str] = []
+        self._names: dict[tuple[int, int], list[str]] = {}
+        while self._todo:
+            self._directory(*self._todo.pop())
+        self._drop_empty()
+        self._link()
+
+    def _directory(self, directory: str, place: str, excluded: bool) -> None:  # noqa: FBT001
+        prefix = f"{directory}/" if directory else ""
+        names = self.children[directory]
+        try:
+            with os.scandir(place) as found:
+                for item in found:
+                    self._item(prefix + item.name, item, names)
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            if not excluded:
+                raise
+
+    def _item(self, path: str, item: "os.DirEntry[str]", names: dict[str, None]) -> None:
+        excluded = self._ignore is not None and self._ignore.excluded(path)
+        if excluded and not self._may_hold(path, item):
+            return
+        try:
+            status = item.stat(follow_symlinks=False)
+            entry = _entry(path, item.path, status)
+        except FileNotFoundError:
+            return
+        names[item.name] = None
+        self.paths[path] = Located(entry, ORIGIN, path)
+        self.statuses[path] = status
+        if entry.type == toc.DIRECTORY:
+            self.children[path] = {}
+            self._todo.append((path, item.path, excluded))
+            if excluded:
+                self._excluded.append(path)
+        elif status.st_nlink > 1:
+            self._names.setdefault((status.st_dev, status.st_ino), []).append(path)
+
+    def _may_hold(self, path: str, item: "os.DirEntry[str]") -> bool:
+        ignore = self._ignore
+        return (
+            ignore is not None and item.is_dir(follow_symlinks=False) and ignore.may_reinclude(path)
+        )
+
+    def _drop_empty(self) -> None:
+        """Drop excluded directories below which nothing was re-included, deepest first."""
+        for path in reversed(self._excluded):
+            if not self.children[path]:
+                parent, _, name = path.rpartition("/")
+                del self.paths[path], self.statuses[path], self.children[path]
+                del self.children[parent][name]
+
+    def _link(self) -> None:
+        """Let the names of one inode share the first of them, as far as they are in the context."""
+        for names in self._names.values():
+            leader = min(names, key=toc.order)
+            for path in names:
+                self.paths[path] = self.paths[path]._replace(inode=leader)
+
+
+def _entry(path: str, place: str, status: os.stat_result) -> Entry:
+    kind = stat.S_IFMT(status.st_mode)
+    mode, mtime = status.st_mode & 0o7777, status.st_mtime_ns // 1_000_000_000
+    if kind == stat.S_IFREG:
+        return Entry(path, toc.FILE, mode, 0, 0, status.st_size, mtime)
+    if kind == stat.S_IFDIR:
+        return Entry(path, toc.DIRECTORY, mode, 0, 0, 0, mtime)
+    if kind == stat.S_IFLNK:
+        return Entry(path, toc.SYMLINK, mode, 0, 0, 0, mtime, os.readlink(place))  # noqa: PTH115 -- pathlib is slow
+    if kind == stat.S_IFIFO:
+        return Entry(path, toc.FIFO, mode, 0, 0, 0, mtime)
+    if kind == stat.S_IFSOCK:
+        return Entry(path, toc.FILE, mode, 0, 0, 0, mtime)
+    device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+    letter = toc.CHAR if kind == stat.S_IFCHR else toc.BLOCK
+    return Entry(path, letter, mode, 0, 0, 0, mtime, "", device)
