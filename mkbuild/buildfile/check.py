@@ -1,0 +1,232 @@
+"""A node of the tree checked against a model: values filled in, every error at its place."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mkbuild.buildfile import yaml
+from mkbuild.buildfile.aliases import hint_for
+from mkbuild.buildfile.interpolate import TemplateError, needs_inputs
+from mkbuild.buildfile.nearest import did_you_mean
+from mkbuild.buildfile.problems import Problems
+from mkbuild.buildfile.target import GitUse
+from mkbuild.buildfile.variables import Variables
+from mkbuild.location import Location
+
+M = TypeVar("M", bound=BaseModel)
+KeyPath = tuple[str, ...]
+
+_LITERAL_KEYS = frozenset({"dockerfile_inline"})
+_WAITING = {
+    "digest": frozenset({"tags", "labels"}),
+    "commit": frozenset({"tags", "labels", "args"}),
+}
+_ALLOWED = {
+    "string_type": "text",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "list_type": "a list",
+}
+_SHOWN = 60
+
+
+class Checker:
+    """Reads nodes with one set of variables (and one combination of a matrix).
+
+    ``uses`` gathers the git facts that went into values. Problems are gathered, not raised.
+    """
+
+    def __init__(
+        self,
+        variables: Variables | None,
+        problems: Problems,
+        matrix: Mapping[str, str] | None = None,
+    ) -> None:
+        """Without variables, text stays as it is written."""
+        self.variables = variables
+        self.problems = problems
+        self.matrix = matrix or {}
+        self.uses: list[GitUse] = []
+
+    def check(self, model: type[M], node: yaml.Node, path: KeyPath) -> M | None:
+        """Return the model, or None where problems were found."""
+        before = len(self.problems)
+        data = self.plain(node, path, len(path))
+        if len(self.problems) > before:
+            return None
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                self._explain(model, node, path, detail)
+            return None
+
+    def plain(self, node: yaml.Node, path: KeyPath, base: int) -> object:
+        """Return dicts, lists, texts and None, variables filled in; ``base`` begins the member."""
+        match node:
+            case yaml.Mapping():
+                return {
+                    key: self.plain(value, (*path, key), base)
+                    for key, (_, value) in node.entries.items()
+                }
+            case yaml.Sequence():
+                return [
+                    self.plain(item, (*path, f"[{index}]"), base)
+                    for index, item in enumerate(node.items)
+                ]
+            case yaml.Scalar():
+                return None if node.null else self.text(node, path, base)
+
+    def text(self, node: yaml.Scalar, path: KeyPath, base: int) -> str:
+        """Return a scalar's text, variables filled in."""
+        if self.variables is None or "$" not in node.text or path[-1] in _LITERAL_KEYS:
+            return node.text
+        try:
+            expanded = self.variables.expand(node.text, self.matrix)
+        except TemplateError as error:
+            self.problems.add(
+                f"{dotted(path)}: {error.message}", _shift(node, error.offset), error.hint
+            )
+            return node.text
+        member = path[base] if len(path) > base else ""
+        for waits in needs_inputs(expanded.text):
+            if member not in _WAITING[waits]:
+                allowed = ", ".join(sorted(_WAITING[waits]))
+                self.problems.add(
+                    f"{dotted(path)}: ${{inputs.{waits}}} is not known yet here; "
+                    f"it may be used in: {allowed}",
+                    node.location,
+                )
+        self.uses += [
+            GitUse(dotted(path[base:]), fact, node.location) for fact in sorted(expanded.facts)
+        ]
+        return expanded.text
+
+    def _explain(
+        self, model: type[BaseModel], node: yaml.Node, path: KeyPath, detail: ErrorDetails
+    ) -> None:
+        loc = detail["loc"]
+        place, value, names = _walk(node, loc)
+        key = dotted((*path, *names))
+        context = detail.get("ctx", {})
+        kind = detail["type"]
+        hint: str | None = None
+        if kind == "extra_forbidden":
+            allowed = frozenset(_model_at(model, loc[:-1]).model_fields)
+            word = str(loc[-1])
+            hint = hint_for(word, allowed) or did_you_mean(word, allowed)
+            what = f"{key}: unknown key {word!r}; allowed: {', '.join(sorted(allowed))}"
+        elif kind == "missing":
+            what = f"{key}: the key {str(loc[-1])!r} is missing"
+        elif kind == "union_tag_not_found":
+            what = f"{key}: the key 'type' is missing"
+        else:
+            place = value.location
+            allowed_text = _allowed(kind, context, detail["msg"])
+            if kind == "union_tag_invalid":
+                key, place, value = _tag(key, value, place)
+            hint = _spelling(value, allowed_text)
+            what = f"{key}: found {found(value)}; allowed: {allowed_text}"
+        self.problems.add(what, place, hint)
+
+
+def dotted(path: KeyPath) -> str:
+    """Render a key path: ``images.api.tags[0]``."""
+    return ".".join(path).replace(".[", "[")
+
+
+def found(node: yaml.Node) -> str:
+    """Say what stands there."""
+    match node:
+        case yaml.Mapping():
+            return "a mapping"
+        case yaml.Sequence():
+            return "a list"
+        case yaml.Scalar():
+            if node.null:
+                return "nothing"
+            text = node.text
+            return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+
+
+def _shift(node: yaml.Scalar, offset: int) -> Location:
+    place = node.location
+    if "\n" in node.text:
+        return place
+    quote = 0 if node.plain else 1
+    return Location(place.file, place.line, place.column + quote + offset)
+
+
+def _allowed(kind: str, context: Mapping[str, Any], message: str) -> str:
+    if kind in _ALLOWED:
+        return _ALLOWED[kind]
+    if kind == "literal_error":
+        return str(context["expected"])
+    if kind == "union_tag_invalid":
+        return str(context["expected_tags"])
+    if kind == "greater_than_equal":
+        return f"{context['ge']} or more"
+    if kind == "value_error":
+        return str(context["error"]).removeprefix("allowed: ")
+    return message
+
+
+def _tag(key: str, value: yaml.Node, place: Location) -> tuple[str, Location, yaml.Node]:
+    tag = value.get("type") if isinstance(value, yaml.Mapping) else None
+    return (f"{key}.type", tag.location, tag) if tag else (key, place, value)
+
+
+def _spelling(value: yaml.Node, allowed: str) -> str | None:
+    if not isinstance(value, yaml.Scalar) or "'" not in allowed:
+        return None
+    return did_you_mean(value.text, allowed.split("'")[1::2])
+
+
+def _walk(node: yaml.Node, loc: tuple[str | int, ...]) -> tuple[Location, yaml.Node, list[str]]:
+    place, names = node.location, []
+    for part in loc:
+        if isinstance(node, yaml.Mapping) and str(part) in node.entries:
+            place, node = node.entries[str(part)]
+            names.append(str(part))
+        elif isinstance(node, yaml.Sequence) and isinstance(part, int):
+            node = node.items[part]
+            place = node.location
+            names.append(f"[{part}]")
+    return place, node, names
+
+
+def _model_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel]:
+    annotation: Any = model
+    for part in loc:
+        annotation = _step(_bare(annotation), part)
+    annotation = _bare(annotation)
+    assert isinstance(annotation, type)  # noqa: S101 -- only a model forbids extra keys
+    return annotation
+
+
+def _bare(annotation: Any) -> Any:  # noqa: ANN401 -- annotations have no better type
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    members = [arg for arg in get_args(annotation) if arg is not type(None)]
+    if get_origin(annotation) not in (list, dict, Literal) and len(members) == 1:
+        return _bare(members[0])
+    return annotation
+
+
+def _step(annotation: Any, part: str | int) -> Any:  # noqa: ANN401 -- as above
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation.model_fields[str(part)].annotation
+    if get_origin(annotation) in (list, dict):
+        return get_args(annotation)[-1]
+    return next(
+        member
+        for member in get_args(annotation)
+        if part in get_args(member.model_fields["type"].annotation)
+    )

@@ -1,0 +1,59 @@
+"""What holds for the whole workspace: caches and registries."""
+
+from collections.abc import Mapping
+
+from mkbuild.buildfile.models import (
+    CacheModel,
+    DirectoryCacheModel,
+    HttpModel,
+    RedisModel,
+    RegistryCacheModel,
+    RegistryModel,
+    RemoteModel,
+)
+from mkbuild.buildfile.sources import absolute
+from mkbuild.buildfile.target import CacheSettings, RegistrySettings, Remote
+
+_LAYOUT = "oci-layout:"
+
+
+def cache_settings(model: CacheModel, root: str) -> CacheSettings:
+    """Return the cache settings; directories are made absolute."""
+    remotes = tuple(_remote(remote, root) for remote in model.remotes)
+    return CacheSettings(model.local.max_size, model.local.ttl, remotes)
+
+
+def registry_settings(
+    models: Mapping[str, RegistryModel], root: str
+) -> dict[str, RegistrySettings]:
+    """Return how registries are reached, by host; directories are made absolute."""
+    return {
+        host: RegistrySettings(
+            tuple(_mirror(mirror, root) for mirror in model.mirrors),
+            model.insecure,
+            None if model.ca is None else absolute(model.ca, root),
+        )
+        for host, model in models.items()
+    }
+
+
+def _remote(model: RemoteModel, root: str) -> Remote:
+    headers: Mapping[str, str] = {}
+    match model:
+        case RedisModel():
+            url = model.url
+        case HttpModel():
+            url, headers = model.url, model.headers
+        case RegistryCacheModel():
+            url = model.ref
+        case DirectoryCacheModel():
+            url = absolute(model.path, root)
+    return Remote(
+        model.type, url, model.mode, model.ttl, model.scope, headers, model.signing_key_env
+    )
+
+
+def _mirror(text: str, root: str) -> str:
+    if not text.startswith(_LAYOUT):
+        return text
+    return _LAYOUT + absolute(text.removeprefix(_LAYOUT).removeprefix("//"), root)

@@ -1,0 +1,236 @@
+"""A workspace with its targets, fully resolved: what everything below the build file works with.
+
+Nothing here needs pydantic, so that a plan compiled earlier can be loaded without it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from mkbuild.location import Location
+
+Commit: TypeAlias = Literal["implicit", "explicit"]
+Pull: TypeAlias = Literal["always", "hourly", "never"]
+Network: TypeAlias = Literal["default", "none", "host"]
+Compression: TypeAlias = Literal["gzip", "zstd", "none"]
+RemoteType: TypeAlias = Literal["redis", "http", "registry", "directory"]
+RemoteMode: TypeAlias = Literal["read-write", "read-only", "write-only"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryContext:
+    """A directory on this machine, by its absolute path."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class GitContext:
+    """A git repository: ``ref`` is empty for its default branch, ``subdirectory`` for its root."""
+
+    url: str
+    ref: str = ""
+    subdirectory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageContext:
+    """An image in a registry (``docker-image://``)."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutContext:
+    """An image in an OCI layout directory (``oci-layout://DIR[:TAG|@DIGEST]``)."""
+
+    path: str
+    tag: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetContext:
+    """Another target's image (``target:NAME``), as written: the graph finds its label."""
+
+    name: str
+
+
+ContextSource: TypeAlias = (
+    DirectoryContext | GitContext | ImageContext | LayoutContext | TargetContext
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret: from an environment variable or a file (absolute), or by its id where neither."""
+
+    id: str
+    env: str | None = None
+    src: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ssh:
+    """An ssh agent socket or keys (absolute paths); without paths, the agent of SSH_AUTH_SOCK."""
+
+    id: str = "default"
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where an image goes besides the local store; ``dest`` is absolute."""
+
+    type: Literal["oci", "docker", "tar", "local"]
+    dest: str
+    tar: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GitUse:
+    """A git fact that went into a target's member, such as ``git.sha`` in ``labels.revision``."""
+
+    key: str
+    fact: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One image that can be built.
+
+    ``label`` is the name for targets of the workspace's root directory, else ``//dir:name``.
+    ``dockerfile`` is absolute for a directory context, relative to its root for a git one, and
+    unused where ``dockerfile_inline`` is set. ``target`` names the stage (None: the last).
+    ``timestamps`` is an epoch in seconds where it is a number. Tags, labels and args may hold the
+    placeholders that ``interpolate.resolve_inputs`` fills. An empty ``platforms`` means the host's.
+    """
+
+    label: str
+    name: str
+    location: Location
+    context: DirectoryContext | GitContext
+    dockerfile: str
+    dockerfile_inline: str | None = None
+    target: str | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, ContextSource] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[Secret, ...] = ()
+    ssh: tuple[Ssh, ...] = ()
+    platforms: tuple[str, ...] = ()
+    commit: Commit = "implicit"
+    timestamps: Literal["epoch", "preserve"] | int = "epoch"
+    pull: Pull = "hourly"
+    publish: bool = True
+    depends_on: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    weight: int = 1
+    network: Network = "default"
+    add_hosts: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+    no_cache_filter: tuple[str, ...] = ()
+    compression: Compression = "gzip"
+    outputs: tuple[Output, ...] = ()
+    git_uses: tuple[GitUse, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The build file that declares it."""
+        return self.location.file
+
+    @property
+    def directory(self) -> str:
+        """The label's directory: empty for the workspace's root."""
+        return self.label[2 : -len(self.name) - 1] if self.label.startswith("//") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A shared cache: ``url`` holds the registry reference or the absolute directory as well.
+
+    ``ttl`` in seconds. ``key_env`` names the variable that holds the key entries are signed with.
+    """
+
+    type: RemoteType
+    url: str
+    mode: RemoteMode = "read-write"
+    ttl: int = 14 * 86400
+    scope: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    key_env: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """Limits of the local store (bytes, None: no limit; seconds) and the shared caches in order."""
+
+    max_size: int | None = None
+    ttl: int = 14 * 86400
+    remotes: tuple[Remote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """How a registry is reached; a mirror is a host, or ``oci-layout:`` and an absolute path."""
+
+    mirrors: tuple[str, ...] = ()
+    insecure: bool | None = None
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupItem:
+    """One selection in a group, where it stands, and the directory that its names are seen from."""
+
+    text: str
+    location: Location
+    directory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named list of selections (names, globs, ``@group``, ``!exclude``), in order."""
+
+    name: str
+    items: tuple[GroupItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable: its value after defaults and overrides, None where it has none."""
+
+    name: str
+    value: str | None
+    description: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a workspace was made from, so that one loaded earlier can be known to be current.
+
+    ``files``: build files read. ``globs``: (directory, pattern, paths found). ``environment`` and
+    ``git``: what was asked for, with the answers.
+    """
+
+    files: tuple[str, ...] = ()
+    globs: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    git: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Everything that the build files say. ``root`` is the workspace's absolute directory."""
+
+    root: str
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    registries: Mapping[str, RegistrySettings] = field(default_factory=dict)
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
+    evidence: Evidence = field(default_factory=Evidence)
