@@ -1,0 +1,43 @@
+"""``mkbuild [build]``: builds images."""
+
+import os
+from typing import Any
+
+import click
+
+from mkbuild.cli import flags
+from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.options import Command
+from mkbuild.cli.request import make_request
+
+
+class BuildCommand(Command):
+    """Reads a bare ``--push`` as one without a registry, whatever stands behind it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        end = args.index("--") if "--" in args else len(args)
+        head = ["--push=" if word == "--push" else word for word in args[:end]]
+        return super().parse_args(ctx, head + args[end:])
+
+
+@click.command(cls=BuildCommand, short_help="Build images (the default verb).")
+@click.argument("selection", nargs=-1)
+@flags.input_flags
+@flags.run_flags
+@flags.build_flags
+@flags.result_flags
+@flags.cache_flags
+@flags.lone_flags
+@flags.makisu_flags
+@common_options
+def command(selection: tuple[str, ...], **params: Any) -> int:
+    """Build images: named targets of BUILD.yaml, or a directory with a lone Dockerfile.
+
+    Without a selection, the group "default" is built, or all.
+    """
+    common = take_common(params)
+    request = make_request(common, selection, params, os.environ)
+    from mkbuild.engine.build import build
+
+    return build(request, common.reporter())

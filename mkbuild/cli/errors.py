@@ -1,0 +1,77 @@
+"""How errors look: ``error: place: message``, excerpt, hint; internal ones leave a trace."""
+
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from mkbuild import __version__
+from mkbuild.errors import MkbuildError
+from mkbuild.progress.choose import has_colour
+from mkbuild.progress.excerpt import excerpt
+
+INTERNAL = 37
+_SECRET_FLAGS = ("--redis-cache-password", "--http-cache-header", "--build-arg")
+
+
+def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose: bool) -> None:
+    """Write an error for a user: short first, its causes where ``verbose``."""
+    word = "\x1b[1;31merror:\x1b[0m" if has_colour(stream, env) else "error:"
+    place = f"{error.location}: " if error.location else ""
+    lines = [f"{word} {place}{error.message}"]
+    if error.location:
+        lines += [f"  {line}" for line in excerpt(error.location)]
+    if error.hint:
+        lines.append(f"  hint: {error.hint}")
+    cause = error.__cause__
+    while verbose and cause is not None:
+        lines.append(f"  because of {type(cause).__name__}: {cause}")
+        cause = cause.__cause__
+    stream.write("\n".join(lines) + "\n")
+
+
+def internal(error: BaseException, argv: Sequence[str], stream: TextIO) -> None:
+    """Write the trace file of an error that is ours, and ask for a report."""
+    path = _trace_path(os.environ)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"mkbuild {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"arguments: {redacted(argv)}\n\n{''.join(traceback.format_exception(error))}"
+    )
+    stream.write(
+        f"error: internal error: {type(error).__name__}: {error}\n"
+        f"  This is a bug in mkbuild. Please report it with the trace in {path}\n"
+    )
+
+
+def redacted(argv: Sequence[str]) -> list[str]:
+    """Hide the values of flags that may hold credentials."""
+    shown: list[str] = []
+    hide = False
+    for word in argv:
+        flag, equals, _ = word.partition("=")
+        if hide:
+            shown.append("***")
+        elif flag in _SECRET_FLAGS and equals:
+            shown.append(f"{flag}=***")
+        else:
+            shown.append(word)
+        hide = not hide and word in _SECRET_FLAGS
+    return shown
+
+
+def _trace_path(env: Mapping[str, str]) -> Path:
+    state = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME") or "/tmp") / ".local/state")  # noqa: S108 - no home: any place will do
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    return Path(state) / "mkbuild" / f"trace-{stamp}-{os.getpid()}.txt"
+
+
+def close_streams() -> None:
+    """Point standard output elsewhere after its reader is gone, so that exiting stays silent."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -1,0 +1,206 @@
+"""What stands behind flags: ``K=V``, secrets, contexts, outputs; all errors are UsageErrors."""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, cast
+
+from mkbuild.buildfile.target import (
+    ContextSource,
+    DirectoryContext,
+    GitContext,
+    ImageContext,
+    LayoutContext,
+    Output,
+    Secret,
+    Ssh,
+    TargetContext,
+)
+from mkbuild.engine.request import Setting
+from mkbuild.errors import UsageError
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(f"(?:{_PART.pattern})+")
+
+
+def pair(flag: str, text: str, *, separator: str = "=") -> tuple[str, str]:
+    """Split ``NAME=VALUE``; the value may hold further separators."""
+    name, found, value = text.partition(separator)
+    if not found or not name:
+        raise UsageError(f"{flag} {text}: NAME{separator}VALUE is expected")
+    return name, value
+
+
+def pairs(flag: str, texts: Iterable[str], *, separator: str = "=") -> dict[str, str]:
+    """Split several; the last one of a name counts."""
+    return dict(pair(flag, text, separator=separator) for text in texts)
+
+
+def arguments(flag: str, texts: Iterable[str], env: Mapping[str, str]) -> dict[str, str]:
+    """Read build arguments: ``NAME`` alone passes the environment's value, if it has one."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise UsageError(f"{flag} {text}: NAME=VALUE or NAME is expected")
+        if equals:
+            found[name] = value
+        elif name in env:
+            found[name] = env[name]
+    return found
+
+
+def fields(flag: str, text: str, known: Mapping[str, str], *, bare: str = "") -> dict[str, str]:
+    """Read ``key=value,…`` (CSV, so that quotes protect a comma).
+
+    ``known`` maps every accepted key to its canonical name; a single value without a key is that
+    of ``bare``, where it is given.
+    """
+    found: dict[str, str] = {}
+    parts = next(csv.reader([text]), [])
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals and bare and len(parts) == 1:
+            return {bare: part}
+        if key.lower() not in known:
+            allowed = ", ".join(dict.fromkeys(known.values()))
+            raise UsageError(f"{flag} {text}: {part!r} is not understood", hint=f"keys: {allowed}")
+        found[known[key.lower()]] = value if equals else "true"
+    return found
+
+
+def boolean(flag: str, text: str) -> bool:
+    """Read a boolean as Docker does."""
+    if text.lower() in ("1", "t", "true", "yes"):
+        return True
+    if text.lower() in ("0", "f", "false", "no"):
+        return False
+    raise UsageError(f"{flag}: {text!r} is neither true nor false")
+
+
+def secret(text: str, base: Path) -> Secret:
+    """Read ``id=NAME[,src=FILE|env=VARIABLE]``."""
+    keys = {"id": "id", "src": "src", "source": "src", "env": "env", "type": "type"}
+    found = fields("--secret", text, keys)
+    kind = found.get("type", "")
+    if not found.get("id"):
+        raise UsageError(f"--secret {text}: there is no id", hint="--secret id=NAME,src=FILE")
+    if kind not in ("", "file", "env"):
+        raise UsageError(f"--secret {text}: type is file or env, not {kind!r}")
+    source, variable = found.get("src"), found.get("env")
+    if kind == "env" and variable is None:
+        source, variable = None, found.get("src", found["id"])
+    return Secret(found["id"], variable, str(base / source) if source else None)
+
+
+def ssh(text: str, base: Path) -> Ssh:
+    """Read ``ID[=SOCKET|KEY,…]``."""
+    name, _, paths = text.partition("=")
+    if not name:
+        raise UsageError(f"--ssh {text}: there is no id", hint="--ssh default")
+    return Ssh(name, tuple(str(base / path) for path in paths.split(",") if path))
+
+
+def is_git(text: str) -> bool:
+    """Whether a context names a git repository."""
+    remote = text.startswith(("https://", "http://", "git://", "ssh://", "git@"))
+    return remote and (".git" in text or text.startswith(("git://", "ssh://", "git@")))
+
+
+def git_context(text: str) -> GitContext:
+    """Read ``URL[#REF[:DIRECTORY]]``."""
+    url, _, fragment = text.partition("#")
+    ref, _, directory = fragment.partition(":")
+    return GitContext(url, ref, directory)
+
+
+def context(text: str, base: Path) -> tuple[str, ContextSource]:
+    """Read ``NAME=SOURCE`` of ``--build-context``."""
+    name, source = pair("--build-context", text)
+    scheme, found, rest = source.partition("://")
+    if found and scheme == "docker-image":
+        return name, ImageContext(rest)
+    if found and scheme == "oci-layout":
+        return name, layout(rest, base)
+    if source.startswith("target:"):
+        return name, TargetContext(source.removeprefix("target:"))
+    if is_git(source):
+        return name, git_context(source)
+    return name, DirectoryContext(str(base / source))
+
+
+def layout(text: str, base: Path) -> LayoutContext:
+    """Read ``DIR[:TAG][@DIGEST]``; a colon before a slash belongs to the directory."""
+    path, _, digest = text.partition("@")
+    head, colon, tag = path.rpartition(":")
+    if not colon or "/" in tag:
+        head, tag = path, ""
+    return LayoutContext(str(base / head), tag, digest)
+
+
+def output(text: str, base: Path) -> Output:
+    """Read ``type=oci|docker|tar|local,dest=PATH[,tar=false]``; a lone path means local."""
+    keys = {"type": "type", "dest": "dest", "tar": "tar"}
+    found = fields("--output", text, keys, bare="dest")
+    kind = found.get("type", "local")
+    if kind not in ("oci", "docker", "tar", "local"):
+        raise UsageError(
+            f"--output {text}: there is no type {kind!r}", hint="types: oci, docker, tar, local"
+        )
+    if not found.get("dest"):
+        raise UsageError(f"--output {text}: there is no dest", hint=f"type={kind},dest=PATH")
+    return Output(
+        cast("Literal['oci', 'docker', 'tar', 'local']", kind),
+        str(base / found["dest"]),
+        boolean("--output tar", found.get("tar", "true")),
+    )
+
+
+def setting(text: str) -> Setting:
+    """Read ``PATTERN.KEY=VALUE``; the pattern ends before the key: ``*.args.VERSION=1``."""
+    path, value = pair("--set", text)
+    pattern, dot, key = path.partition(".")
+    slash = path.rfind("/")
+    if slash >= 0:  # a label such as //services/v1.2:api may hold dots before its name
+        head, dot, key = path[slash:].partition(".")
+        pattern = path[:slash] + head
+    if not dot or not key or not pattern:
+        raise UsageError(f"--set {text}: PATTERN.KEY=VALUE is expected")
+    return Setting(pattern, key, value)
+
+
+def timestamps(text: str) -> Literal["epoch", "preserve"] | int:
+    """Read ``epoch``, ``preserve`` or a number of seconds."""
+    if text == "epoch":
+        return "epoch"
+    if text == "preserve":
+        return "preserve"
+    if text.isdecimal():
+        return int(text)
+    raise UsageError(f"--timestamps {text}: epoch, preserve or SECONDS is expected")
+
+
+def duration(flag: str, text: str | None) -> int | None:
+    """Read Go's or plain durations in seconds: ``336h``, ``14d``, ``1h30m``, ``0``."""
+    if text is None:
+        return None
+    if text.isdecimal():
+        return int(text)
+    if not _DURATION.fullmatch(text):
+        raise UsageError(f"{flag} {text}: a duration such as 336h, 14d or 90s is expected")
+    return int(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+
+
+def add_host(text: str) -> tuple[str, str]:
+    """Read ``HOST:IP`` or ``HOST=IP``; an IPv6 address may stand in brackets."""
+    separator = "=" if "=" in text else ":"
+    host, address = pair("--add-host", text, separator=separator)
+    return host, address.removeprefix("[").removesuffix("]")
+
+
+def header(text: str) -> tuple[str, str]:
+    """Read ``Name: value``."""
+    name, value = pair("--http-cache-header", text, separator=":")
+    return name.strip(), value.strip()

@@ -1,0 +1,55 @@
+"""How errors look."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from mkbuild.cli.errors import internal, redacted, show
+from mkbuild.errors import BuildFileError, PullError
+from mkbuild.location import Location
+
+
+def shown(error: BuildFileError | PullError, *, verbose: bool = False) -> str:
+    stream = io.StringIO()
+    show(error, stream, {}, verbose=verbose)
+    return stream.getvalue()
+
+
+def test_place_excerpt_and_hint(tmp_path: Path) -> None:
+    file = tmp_path / "BUILD.yaml"
+    file.write_text("version: 1\nimages:\n  a: {contxt: x}\n")
+    error = BuildFileError(
+        "'contxt' is unknown", location=Location(str(file), 3, 7), hint="context?"
+    )
+    assert shown(error) == (
+        f"error: {file}:3:7: 'contxt' is unknown\n"
+        "       1 | version: 1\n"
+        "       2 | images:\n"
+        "  >    3 |   a: {contxt: x}\n"
+        "         |       ^\n"
+        "  hint: context?\n"
+    )
+
+
+def test_causes_only_where_verbose() -> None:
+    error = PullError("cannot pull x")
+    error.__cause__ = OSError("refused")
+    assert shown(error) == "error: cannot pull x\n"
+    assert shown(error, verbose=True).endswith("  because of OSError: refused\n")
+
+
+def test_an_internal_error_names_its_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    stream = io.StringIO()
+    internal(ValueError("boom"), ["build", "--redis-cache-password", "hunter2"], stream)
+    (trace,) = tmp_path.glob("mkbuild/trace-*.txt")
+    assert str(trace) in stream.getvalue()
+    assert "Please report" in stream.getvalue()
+    assert "ValueError: boom" in trace.read_text()
+    assert "hunter2" not in trace.read_text()
+
+
+def test_redacted() -> None:
+    given = ["--build-arg", "A=1", "x", "--http-cache-header=a:b", "--build-arg"]
+    assert redacted(given) == ["--build-arg", "***", "x", "--http-cache-header=***", "--build-arg"]
