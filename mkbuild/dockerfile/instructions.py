@@ -52,26 +52,35 @@ class Arg:
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """ENV: names and unexpanded values; none of them sees another of the same line."""
+    """ENV: names and unexpanded values; none of them sees another of the same line.
+
+    ``legacy`` tells the form ``ENV name value``.
+    """
 
     pairs: tuple[tuple[str, str], ...]
+    legacy: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """LABEL: unexpanded keys and values."""
+    """LABEL: unexpanded keys and values; ``legacy`` as in ENV."""
 
     pairs: tuple[tuple[str, str], ...]
+    legacy: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """RUN; ``mounts`` are the raw values of --mount, read by ``mounts.parse`` after expansion."""
+    """RUN; ``mounts`` are the raw values of --mount, read by ``mounts.parse`` after expansion.
+
+    ``devices`` are the raw values of --device.
+    """
 
     command: Command
     mounts: tuple[str, ...] = ()
     network: str = "default"
     security: str = "sandbox"
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +230,17 @@ Body: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One instruction: its place, its text as written (continuations joined), Makisu's #!COMMIT."""
+    """One instruction: its place, its text as written (continuations joined), Makisu's #!COMMIT.
+
+    ``keyword`` is spelled as written; ``comments`` are the lines of comment right above.
+    """
 
     location: Location
     source: str
     body: Body
     commit: bool = False
+    keyword: str = field(default="", compare=False)
+    comments: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +262,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """A parsed Dockerfile: directives, ARGs before the first FROM, stages."""
+    """A parsed Dockerfile: directives, ARGs before the first FROM, stages.
+
+    ``check`` configures build checks; ``gaps`` are the last lines of instructions in whose
+    continuation a blank line stands, and ``warnings`` say so.
+    """
 
     name: str
     stages: tuple[Stage, ...]
@@ -257,3 +275,4 @@ class Dockerfile:
     escape: str = "\\"
     check: str = ""
     warnings: tuple[str, ...] = field(default=())
+    gaps: tuple[int, ...] = field(default=())

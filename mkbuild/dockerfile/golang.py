@@ -1,0 +1,144 @@
+"""Spellings of the reference implementation's language that reach the Dockerfile language.
+
+BuildKit is written in Go, so what counts as white space, how a duration or a boolean is written,
+and how a value is quoted in messages and in image history are Go's (unicode, strconv, time).
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+
+SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501
+"""What unicode.IsSpace accepts; Python's own idea also has U+001C to U+001F."""
+
+_ESCAPES = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    '"': '\\"',
+    "\\": "\\\\",
+}
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 1_000,
+    "\xb5s": 1_000,
+    "\u03bcs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_DURATION_PART = re.compile(r"([0-9]*)(\.[0-9]*)?([^0-9.]+)")
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
+_MAX_DURATION = (1 << 63) - 1
+
+
+def quote(text: str) -> str:
+    """Quote as ``%q`` does (strconv.Quote)."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(map(_quote_character, text)) + '"'
+
+
+def _quote_character(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x80:  # noqa: PLR2004 -- the end of ASCII
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
+
+
+def quote_all(texts: Iterable[str]) -> str:
+    """Quote a list as ``%q`` does: ``["a" "b"]``."""
+    return "[" + " ".join(map(quote, texts)) + "]"
+
+
+def boolean(text: str) -> bool | None:
+    """Read a boolean as strconv.ParseBool does; None where it is none."""
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+def integer(text: str, limit: int) -> int | None:
+    """Read a decimal integer whose magnitude stays below ``limit``; None where it is none."""
+    if not _INTEGER.match(text):
+        return None
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > len(str(limit)):
+        return None
+    value = int(text)
+    return value if -limit <= value < limit else None
+
+
+def duration(text: str) -> int | None:
+    """Read a duration as time.ParseDuration does, in nanoseconds; None where it is none."""
+    sign = -1 if text.startswith("-") else 1
+    rest = text[1:] if text[:1] in {"+", "-"} else text
+    if rest == "0":
+        return 0
+    if not rest:
+        return None
+    total, position = Decimal(0), 0
+    while position < len(rest):
+        part = _DURATION_PART.match(rest, position)
+        if not part or part[3] not in _NANOSECONDS:
+            return None
+        whole, fraction = part[1], part[2] or ""
+        if not whole and fraction in {"", "."}:
+            return None
+        total += int(
+            Decimal((whole or "0") + (fraction if fraction != "." else "")) * _NANOSECONDS[part[3]]
+        )
+        position = part.end()
+    return sign * int(total) if total <= _MAX_DURATION else None
+
+
+def format_duration(nanoseconds: int) -> str:
+    """Write a duration as time.Duration's String does: ``1m30s``, ``1.5s``, ``250ms``."""
+    if nanoseconds == 0:
+        return "0s"
+    sign, rest = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
+    for unit in ("ns", "\xb5s", "ms"):
+        if rest < _NANOSECONDS[unit] * 1000:
+            return f"{sign}{_fraction(rest, _NANOSECONDS[unit])}{unit}"
+    minutes, rest = divmod(rest, _NANOSECONDS["m"])
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{_fraction(rest, _NANOSECONDS['s'])}s"
+    if hours:
+        return f"{sign}{hours}h{minutes}m{seconds}"
+    return f"{sign}{minutes}m{seconds}" if minutes else f"{sign}{seconds}"
+
+
+def _fraction(value: int, unit: int) -> str:
+    whole, rest = divmod(value, unit)
+    if not rest:
+        return str(whole)
+    return f"{whole}.{str(rest).zfill(len(str(unit)) - 1).rstrip('0')}"
+
+
+def json_array(text: str) -> list[object] | None:
+    """Read a JSON array and nothing else; None where it is not one.
+
+    Raises RecursionError where it nests deeper than anybody can read.
+    """
+    text = text.lstrip(SPACE)
+    if not text.startswith("["):
+        return None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError:
+        return None
+    return value if isinstance(value, list) else None
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(name)
