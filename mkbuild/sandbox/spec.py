@@ -60,6 +60,7 @@ class RunSpec:
     mounts: tuple[MountSpec, ...] = ()
     hosts: bytes = b""
     resolv: bytes = b""
+    stdin: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,270 @@
+"""What a RUN sees beside its root file system: /dev, /proc, /sys, its mounts. Child side."""
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from mkbuild.sandbox import syscalls
+from mkbuild.sandbox.paths import PathError, Walk, open_below, proc
+from mkbuild.sandbox.rootfs import bind, mount_on
+from mkbuild.sandbox.syscalls import (
+    ATTR_NODEV,
+    ATTR_NOEXEC,
+    ATTR_NOSUID,
+    ATTR_RDONLY,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+)
+
+if TYPE_CHECKING:
+    from mkbuild.sandbox.rootfs import Stage
+    from mkbuild.sandbox.wire import Wire, WireMount
+
+_PLAIN = MS_NOSUID | MS_NODEV | MS_NOEXEC
+_DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9, "tty": (5 << 8)}
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+_TTY_GROUP = 5
+_MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def targets(spec: "Wire") -> list[tuple[str, bool]]:
+    """Return every mount point the root file system has to have, and whether it is a directory.
+
+    Those below another mount's target are made there, when that mount stands.
+    """
+    places = [("/dev", True), ("/proc", True), ("/sys", True)]
+    places += [(path, False) for path, _ in _files(spec)]
+    own = [(mount["target"], _is_directory(mount)) for mount in in_order(spec)]
+    tops = {path.rstrip("/") for path, _ in own} | {"/dev", "/proc", "/sys"}
+    places += [(p, d) for p, d in own if not any(p.startswith(f"{top}/") for top in tops)]
+    return places
+
+
+def in_order(spec: "Wire") -> "list[WireMount]":
+    """Return the mounts so that each comes before those below its target."""
+    return sorted(spec["mounts"], key=lambda mount: mount["target"].split("/"))
+
+
+def _files(spec: "Wire") -> list[tuple[str, bytes]]:
+    named = [("/etc/hosts", spec["hosts"]), ("/etc/resolv.conf", spec["resolv"])]
+    return [(path, data) for path, data in named if data]
+
+
+def _is_directory(mount: "WireMount") -> bool:
+    if mount["type"] in ("secret", "ssh"):
+        return False
+    if mount["type"] == "tmpfs":
+        return True
+    top = mount["source"] or None
+    for root in (top,) if top else mount["lowers"]:
+        fd = os.open(root, os.O_PATH | os.O_CLOEXEC)
+        try:
+            found = open_below(fd, mount["subpath"]) if mount["subpath"] else os.dup(fd)
+        except PathError:
+            continue
+        finally:
+            os.close(fd)
+        kind = os.fstat(found).st_mode
+        os.close(found)
+        return stat.S_ISDIR(kind)
+    return True
+
+
+class Mounter:
+    """Mounts things below the root of a RUN."""
+
+    __slots__ = ("_number", "_root", "_spec", "_stage")
+
+    def __init__(self, spec: "Wire", stage: "Stage", root: int) -> None:
+        self._spec = spec
+        self._stage = stage
+        self._root = root
+        self._number = 0
+
+    def mount_all(self) -> None:
+        """Mount everything, in the order in which each thing needs the others."""
+        self._kernel()
+        self._dev()
+        if not self._spec["insecure"]:
+            self._masks()
+        for path, data in _files(self._spec):
+            self._bind(self._stage.file(self._name(), data), path, directory=False)
+        for mount in in_order(self._spec):
+            try:
+                self._mount(mount)
+            except (OSError, PathError) as error:
+                kind, target = mount["type"], mount["target"]
+                raise PathError(f"cannot mount {kind} on {target}: {error}") from error
+
+    def _name(self) -> str:
+        self._number += 1
+        return f"m{self._number}"
+
+    def _target(self, path: str, *, directory: bool = True) -> int:
+        """Open a mount point, made where it is missing; the caller closes it."""
+        walk = Walk(self._root)
+        try:
+            if not walk.go(path):
+                walk.make(directory=directory)
+            if walk.names == []:
+                raise PathError("the root itself cannot be a mount target")
+            return os.dup(walk.fd)
+        finally:
+            walk.close()
+
+    def _bind(self, source: int, path: str, attributes: int = 0, *, directory: bool = True) -> None:
+        """Bind an open source, which is closed, on a path."""
+        target = self._target(path, directory=directory)
+        try:
+            bind(source, target, attributes)
+        finally:
+            os.close(target)
+            os.close(source)
+
+    def _new(self, path: str, kind: str, flags: int, options: str = "") -> None:
+        target = self._target(path)
+        try:
+            mount_on(target, kind, flags, options)
+        finally:
+            os.close(target)
+
+    def _kernel(self) -> None:
+        self._new("/proc", "proc", _PLAIN)
+        read_only = 0 if self._spec["insecure"] else MS_RDONLY
+        try:
+            self._new("/sys", "sysfs", _PLAIN | read_only)
+        except PermissionError:
+            # the network namespace is not ours, and so neither is its sysfs
+            source = os.open("/sys", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            attributes = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC
+            self._bind(source, "/sys", attributes)
+        walk = Walk(self._root)
+        if walk.go("/sys/fs/cgroup"):
+            mount_on(walk.fd, "tmpfs", _PLAIN | MS_RDONLY, "size=4k,mode=755")
+        walk.close()
+
+    def _dev(self) -> None:
+        self._new("/dev", "tmpfs", _PLAIN, "mode=755,size=64m")
+        for name, target in _LINKS.items():
+            at = open_below(self._root, "/dev")
+            os.symlink(target, name, dir_fd=at)
+            os.close(at)
+        nodes = self._nodes()
+        for name in _DEVICES:
+            source = os.open(f"{nodes}/{name}", os.O_PATH | os.O_CLOEXEC)
+            self._bind(source, f"/dev/{name}", ATTR_NOSUID | ATTR_NOEXEC, directory=False)
+        group = "" if self._spec["one_id"] else f",gid={_TTY_GROUP}"
+        options = f"newinstance,ptmxmode=0666,mode=0620{group}"
+        self._new("/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, options)
+        self._new("/dev/shm", "tmpfs", _PLAIN, "mode=1777,size=64m")  # noqa: S108
+        self._new("/dev/mqueue", "mqueue", _PLAIN)
+
+    def _nodes(self) -> str:
+        """Return a directory with device nodes.
+
+        They are bound one by one on a /dev that opens no device itself, so that a node that a RUN
+        makes there is dead. As root they are our own: the host's could be given another mode. In
+        a user namespace none can be made, and the host's cannot be changed.
+        """
+        if self._spec["userns"]:
+            return "/dev"
+        place = self._stage.directory("dev")
+        syscalls.mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
+        for name, number in _DEVICES.items():
+            major, minor = (number >> 8) or 1, number & 0xFF
+            os.mknod(f"{place}/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
+            os.chmod(f"{place}/{name}", 0o666)
+        return place
+
+    def _masks(self) -> None:
+        for path in _MASKED:
+            walk = Walk(self._root)
+            if walk.go(path):
+                if stat.S_ISDIR(os.fstat(walk.fd).st_mode):
+                    mount_on(walk.fd, "tmpfs", _PLAIN | MS_RDONLY, "size=4k,mode=755")
+                else:
+                    null = open_below(self._root, "/dev/null")
+                    bind(null, walk.fd)
+                    os.close(null)
+            walk.close()
+        for path in _READ_ONLY:
+            walk = Walk(self._root)
+            if walk.go(path):
+                bind(walk.fd, walk.fd, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
+            walk.close()
+
+    def _mount(self, mount: "WireMount") -> None:
+        target = mount["target"]
+        match mount["type"]:
+            case "tmpfs":
+                size = f",size={mount['size']}" if mount["size"] else ""
+                self._new(target, "tmpfs", _PLAIN, f"mode=1777{size}")
+            case "secret":
+                owner = {} if self._spec["one_id"] else {"uid": mount["uid"], "gid": mount["gid"]}
+                source = self._stage.file(
+                    self._name(), mount["data"], mode=mount["mode"], **owner
+                )
+                attributes = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC
+                self._bind(source, target, attributes, directory=False)
+            case "ssh":
+                source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
+                self._bind(source, target, ATTR_NOSUID | ATTR_NODEV, directory=False)
+            case "cache":
+                source = self._below(mount["source"], mount["subpath"], follow=False)
+                self._bind_tree(source, target, 0 if mount["writable"] else ATTR_RDONLY)
+            case _:
+                source = self._bind_source(mount)
+                self._bind_tree(source, target, 0 if mount["writable"] else ATTR_RDONLY)
+
+    def _bind_tree(self, source: int, target: str, attributes: int) -> None:
+        directory = stat.S_ISDIR(os.fstat(source).st_mode)
+        self._bind(source, target, attributes | ATTR_NODEV, directory=directory)
+
+    def _below(self, top: str, subpath: str, *, follow: bool = True) -> int:
+        fd = os.open(top, os.O_PATH | os.O_CLOEXEC)
+        if not subpath.strip("/"):
+            return fd
+        try:
+            return open_below(fd, subpath, follow=follow)
+        finally:
+            os.close(fd)
+
+    def _bind_source(self, mount: "WireMount") -> int:
+        """Open what a bind mount shows: a path, or an overlay of lowers, or one for its writes."""
+        lowers = mount["lowers"] or (mount["source"],)
+        if not mount["lowers"] and not (mount["writable"] and os.path.isdir(lowers[0])):
+            source = self._below(lowers[0], mount["subpath"])
+            return self._copy(source) if mount["writable"] else source
+        if mount["writable"]:
+            top = self._stage.scratch_overlay(self._name(), lowers)
+        else:
+            top = self._stage.overlay(self._name(), lowers, flags=MS_RDONLY | MS_NODEV)
+        return self._below(top, mount["subpath"])
+
+    def _copy(self, source: int) -> int:
+        """Return a file in memory with the contents and mode of another, to be written to."""
+        with open(proc(source), "rb") as stream:  # noqa: PTH123 - pathlib costs the child 10 ms
+            mode = os.fstat(stream.fileno()).st_mode & 0o7777
+            return self._stage.file(self._name(), stream.read(), mode=mode)

@@ -1,0 +1,159 @@
+"""The build's side of a RUN: starts the supervisor, passes on what it writes, waits for its end."""
+
+import io
+import marshal
+import os
+import select
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mkbuild.errors import CancelledError, SandboxError
+from mkbuild.sandbox import launch
+from mkbuild.sandbox.spec import Output, RunOutcome
+
+_CHUNK = 1 << 16
+_EPERM, _ENODEV, _ENOSPC = 1, 19, 28
+
+_HINTS = {
+    _EPERM: "see 'mkbuild doctor': this machine withholds a right that the sandbox needs",
+    _ENODEV: "see 'mkbuild doctor': the kernel has no such file system",
+    _ENOSPC: "the kernel's limit of namespaces or mounts (sysctl user.max_*_namespaces, fs.mount-max)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the supervisor could not do, why, and the errno or 0."""
+
+    doing: str
+    reason: str
+    number: int
+
+
+class Runs:
+    """All that runs at the moment, each held by a pipe whose closing ends it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pipes: set[int] = set()
+        self._cancelled = False
+
+    def add(self, pipe: int) -> None:
+        """Take a pipe in, or raise CancelledError."""
+        with self._lock:
+            if not self._cancelled:
+                self._pipes.add(pipe)
+                return
+        os.close(pipe)
+        raise CancelledError("cancelled")
+
+    def end(self, pipe: int) -> bool:
+        """Close a pipe if that has not been done; tell whether everything was cancelled."""
+        with self._lock:
+            if pipe in self._pipes:
+                self._pipes.remove(pipe)
+                os.close(pipe)
+            return self._cancelled
+
+    def cancel(self) -> None:
+        """Close all pipes, now and for good."""
+        with self._lock:
+            self._cancelled = True
+            while self._pipes:
+                os.close(self._pipes.pop())
+
+
+def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
+    """Run what ``wire`` describes in a fresh process and wait until nothing of it is left.
+
+    ``function`` is a function of a module of this package, as ``module.name``.
+    """
+    life, held = os.pipe()
+    runs.add(held)
+    spec = os.memfd_create("mkbuild-run", os.MFD_CLOEXEC)
+    report, report_end = os.pipe()
+    try:
+        _write(spec, wire)
+        module, _, name = function.rpartition(".")
+        fds = (spec, life, report_end)
+        process = subprocess.Popen(
+            launch.function(f"mkbuild.sandbox.{module}", name, *map(str, fds)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=fds,
+            cwd="/",
+            env={},
+            start_new_session=True,
+        )
+        os.close(report_end)
+        report_end = -1
+        with process:
+            try:
+                said = _pump(process, report, output)
+            finally:
+                # the supervisor ends when it has nothing to watch, also where output() raised
+                cancelled = runs.end(held)
+    finally:
+        runs.end(held)
+        for fd in (life, spec, report, report_end):
+            if fd >= 0:
+                os.close(fd)
+    if cancelled:
+        raise CancelledError("cancelled")
+    return _outcome(said, process.returncode)
+
+
+def _write(fd: int, data: bytes) -> None:
+    with open(os.dup(fd), "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        stream.write(data)
+    os.lseek(fd, 0, os.SEEK_SET)
+
+
+def _pump(process: "subprocess.Popen[bytes]", report: int, output: Output) -> bytes:
+    """Pass output on in the order in which it arrives; return what was reported."""
+    said = io.BytesIO()
+    if process.stdout is None or process.stderr is None:
+        raise AssertionError("started with pipes")
+    streams = {process.stdout.fileno(): 1, process.stderr.fileno(): 2, report: 0}
+    poll = select.poll()
+    for fd in streams:
+        poll.register(fd, select.POLLIN)
+    while streams:
+        for fd, _ in poll.poll():
+            data = os.read(fd, _CHUNK)
+            if not data:
+                poll.unregister(fd)
+                del streams[fd]
+            elif streams[fd]:
+                output(streams[fd], data)
+            else:
+                said.write(data)
+    return said.getvalue()
+
+
+def _messages(said: bytes) -> Iterator[tuple[object, ...]]:
+    stream = io.BytesIO(said)
+    while stream.tell() < len(said):
+        yield marshal.load(stream)  # noqa: S302 - written by our own child
+
+
+def _outcome(said: bytes, returncode: int) -> RunOutcome:
+    outcome = None
+    for message in _messages(said):
+        match message:
+            case ("failed", str(doing), str(reason), int(number)):
+                raise SandboxError(f"cannot {doing}: {reason}", hint=_HINTS.get(number))
+            case ("ended", int(status), bool(lossy)):
+                outcome = RunOutcome(status, lossy)
+            case _:
+                raise AssertionError(message)
+    if outcome is None:
+        raise SandboxError(
+            f"the sandbox's supervisor ended without a report (status {returncode})",
+            hint="was it killed, for example because memory ran out?",
+        )
+    return outcome

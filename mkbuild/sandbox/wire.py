@@ -1,0 +1,94 @@
+"""A RUN as plain values, marshalled from the build to the child that carries it out.
+
+The child may not import dataclasses (20 ms): these are dictionaries, and the types are for mypy.
+"""
+
+import marshal
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from mkbuild.sandbox.spec import MountSpec, RunSpec
+
+
+class WireMount(TypedDict):
+    """A :class:`MountSpec`."""
+
+    type: str
+    target: str
+    source: str
+    lowers: tuple[str, ...]
+    subpath: str
+    writable: bool
+    data: bytes
+    uid: int
+    gid: int
+    mode: int
+    size: int
+
+
+class Wire(TypedDict):
+    """A :class:`RunSpec` and what the sandbox adds: the filter, and what the machine is like."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    lowers: tuple[str, ...]
+    upper: str
+    work: str
+    tree: str
+    hostname: str
+    network: str
+    insecure: bool
+    mounts: list[WireMount]
+    hosts: bytes
+    resolv: bytes
+    stdin: bytes
+    filter: bytes
+    userns: bool
+    one_id: bool
+
+
+def _mount(mount: "MountSpec") -> WireMount:
+    return {
+        "type": mount.type,
+        "target": mount.target,
+        "source": mount.source,
+        "lowers": mount.lowers,
+        "subpath": mount.subpath,
+        "writable": mount.writable,
+        "data": mount.data,
+        "uid": mount.uid,
+        "gid": mount.gid,
+        "mode": mount.mode,
+        "size": mount.size,
+    }
+
+
+def pack(spec: "RunSpec", *, program: bytes, userns: bool, one_id: bool) -> bytes:
+    """Marshal a spec; both ends are the same interpreter, and no other reads it."""
+    wire: Wire = {
+        "argv": spec.argv,
+        "env": dict(spec.env),
+        "cwd": spec.cwd,
+        "uid": spec.uid,
+        "gid": spec.gid,
+        "groups": spec.groups,
+        "lowers": spec.lowers,
+        "upper": spec.upper,
+        "work": spec.work,
+        "tree": spec.tree,
+        "hostname": spec.hostname,
+        "network": spec.network,
+        "insecure": spec.insecure,
+        "mounts": [_mount(mount) for mount in spec.mounts],
+        "hosts": spec.hosts,
+        "resolv": spec.resolv,
+        "stdin": spec.stdin,
+        "filter": program,
+        "userns": userns,
+        "one_id": one_id,
+    }
+    return marshal.dumps(wire)
