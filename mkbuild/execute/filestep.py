@@ -5,15 +5,32 @@ The engine's way through this package: :func:`remote_sources` names what has to 
 where no cache knows the answer, :func:`perform` gives the diff.
 """
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from typing import assert_never
 
+from mkbuild import digest as digests
+from mkbuild.context.scan import ContextTree
 from mkbuild.digest import Digest
-from mkbuild.filesystem.diff import Diff
-from mkbuild.filesystem.index import Index
+from mkbuild.errors import MkbuildError, StepError
+from mkbuild.execute import archive, missing, mode, remote
+from mkbuild.execute.copy import Attributes, Destination, copy
+from mkbuild.execute.identity import Read, owner
+from mkbuild.execute.place import Placer
+from mkbuild.execute.select import Filters, Part, Pick, Selection, normalize, select
+from mkbuild.execute.times import Times
+from mkbuild.execute.workdir import workdir
+from mkbuild.filesystem import toc
+from mkbuild.filesystem.diff import Diff, DiffBuilder, Source
+from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.source import SourceTree
-from mkbuild.plan.actions import AddStep, FileStep
+from mkbuild.filesystem.toc import Entry
+from mkbuild.plan.actions import AddStep, CopyStep, FileStep, WorkdirStep
+
+__all__ = ["Inputs", "Times", "fetch", "key_part", "perform", "remote_sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,36 +40,41 @@ class Inputs:
     ``tree``: the context or other state, None where there are no local sources. ``remotes``: for
     each of :func:`remote_sources` what :func:`fetch` made of it. ``ignored``: whether a path of
     the context is left out by its .dockerignore; only asked to explain a missing source.
+    ``read``: reads a file of the parent's state; only asked where its /etc/passwd is a symlink.
     """
 
     tree: SourceTree | None = None
     remotes: Mapping[str, SourceTree] = field(default_factory=dict)
     ignored: Callable[[str], bool] | None = None
+    read: Read | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """Which mtimes entries get, in whole seconds.
+class _Group:
+    """Sources of one kind in a row: what they select, and how it is taken.
 
-    ``created``: what the step itself makes: parents, heredocs. ``context``: all that comes from a
-    context or a git checkout, None to keep its times. ``latest``: a kept time at or after this
-    (the step's start) becomes ``created``; None keeps all.
+    ``context``: owners do not count. ``unpack``: archives are unpacked. ``tree``: None for
+    heredocs, whose bytes are in ``inline``.
     """
 
-    created: int
-    context: int | None = None
-    latest: int | None = None
+    selection: Selection
+    context: bool
+    unpack: bool = False
+    tree: SourceTree | None = None
+    inline: Mapping[str, bytes] = field(default_factory=dict)
 
-    def of(self, mtime: int, *, context: bool) -> int:
-        """Return the time an entry gets in the diff."""
-        if context and self.context is not None:
-            return self.context
-        return self.created if self.latest is not None and mtime >= self.latest else mtime
+    def content(self, located: Located) -> tuple[bytes, Source]:
+        """Return a file's digest and the place of its bytes."""
+        path = located.entry.path
+        source = self.inline[path] if self.tree is None else self.tree.source(located)
+        return self.selection.contents[path], source
 
 
 def remote_sources(step: FileStep) -> tuple[str, ...]:
     """Return the sources of an ADD that are URLs or git repositories, each once, in order."""
-    raise NotImplementedError
+    if not isinstance(step, AddStep):
+        return ()
+    return tuple(dict.fromkeys(source for source in step.sources if remote.is_remote(source)))
 
 
 def fetch(step: AddStep, source: str, scratch: Path) -> SourceTree:
@@ -61,7 +83,10 @@ def fetch(step: AddStep, source: str, scratch: Path) -> SourceTree:
     The tree's files stay in ``scratch``, which has to live as long as the tree and diffs made of
     it. Raises PullError where it cannot be had, StepError where its checksum differs.
     """
-    raise NotImplementedError
+    try:
+        return remote.fetch(step, source, scratch)
+    except MkbuildError as error:
+        raise error.at(step.location)  # noqa: B904 -- the same error, with its place
 
 
 def key_part(step: FileStep, inputs: Inputs) -> Digest:
@@ -69,7 +94,10 @@ def key_part(step: FileStep, inputs: Inputs) -> Digest:
 
     The parent's state is not in it. Raises StepError where a source does not exist.
     """
-    raise NotImplementedError
+    try:
+        return digests.of_value("mkbuild.filestep.v1", _key(step, inputs))
+    except MkbuildError as error:
+        raise error.at(step.location)  # noqa: B904 -- the same error, with its place
 
 
 def perform(step: FileStep, base: Index, inputs: Inputs, times: Times, scratch: Path) -> Diff:
@@ -77,4 +105,133 @@ def perform(step: FileStep, base: Index, inputs: Inputs, times: Times, scratch: 
 
     Raises StepError, ArchiveError.
     """
-    raise NotImplementedError
+    try:
+        match step:
+            case WorkdirStep():
+                return workdir(base, step.path, step.user, times.created, inputs.read)
+            case CopyStep() | AddStep():
+                if step.link and not step.chmod:
+                    return _onto(base, _copy(step, Index(), inputs, times, scratch))
+                return _copy(step, base, inputs, times, scratch)
+            case _:
+                assert_never(step)
+    except MkbuildError as error:
+        raise error.at(step.location)  # noqa: B904 -- the same error, with its place
+
+
+def _key(step: FileStep, inputs: Inputs) -> list[digests.Canonical]:
+    match step:
+        case WorkdirStep():
+            return ["WORKDIR", normalize(step.path), step.user]
+        case CopyStep() | AddStep():
+            destination = Destination.parse(step.workdir, step.dest)
+            archived = isinstance(step, CopyStep) and step.archive
+            return [
+                "COPY",
+                [destination.path, destination.directory],
+                [step.chown, step.chmod, step.link, archived],
+                [
+                    [
+                        group.context,
+                        group.unpack,
+                        group.selection.key(
+                            keep_ids=step.chown is None and (archived or not group.context),
+                            whole=archived,
+                        ),
+                    ]
+                    for group in _groups(step, inputs)
+                ],
+            ]
+        case _:
+            assert_never(step)
+
+
+def _copy(
+    step: CopyStep | AddStep, base: Index, inputs: Inputs, times: Times, scratch: Path
+) -> Diff:
+    placer = Placer(base, times.created)
+    destination = Destination.parse(step.workdir, step.dest)
+    archived = isinstance(step, CopyStep) and step.archive
+    if archived and step.chown:
+        raise StepError("--archive keeps owners and --chown sets them: use one of the two")
+    chmod, parent_mode = mode.parse(step.chmod) if step.chmod else (None, 0o755)
+    link = step.link and not step.chmod
+    ids = owner(base, step.chown, link=link, read=inputs.read) if step.chown else None
+    for group in _groups(step, inputs):
+        attributes = Attributes(times, ids, chmod, parent_mode, group.context, archived)
+        for pick in group.selection.picks:
+            if group.unpack and archive.unpack(
+                placer, pick, destination, attributes, group.content, scratch
+            ):
+                continue
+            copy(placer, pick, destination, attributes, group.content)
+    return placer.finish()
+
+
+def _groups(step: CopyStep | AddStep, inputs: Inputs) -> Iterator[_Group]:
+    """Select what each run of sources means, heredocs last."""
+    remotes = remote_sources(step)
+    for source in step.sources:
+        if isinstance(step, CopyStep) and remote.is_remote(source):
+            raise StepError(f"COPY cannot fetch {source!r}", hint="use ADD for URLs")
+    for is_remote, sources in groupby(step.sources, lambda source: source in remotes):
+        if is_remote:
+            for source in sources:
+                yield _remote(step, source, inputs.remotes[source])
+        else:
+            yield _local(step, list(sources), inputs)
+    for name, data in step.heredocs:
+        yield _heredoc(name, data)
+
+
+def _local(step: CopyStep | AddStep, sources: list[str], inputs: Inputs) -> _Group:
+    tree = inputs.tree
+    if tree is None:
+        raise StepError(f"there is nothing to copy {sources[0]!r} from")
+    context = step.context if isinstance(step, CopyStep) else True
+    parents = isinstance(step, CopyStep) and step.parents
+    explain = missing.Missing(inputs.ignored if context else None, context=context)
+    selection = select(tree, sources, Filters(step.exclude, parents), explain)
+    if isinstance(step, CopyStep) and step.archive and isinstance(tree, ContextTree):
+        selection = _owned(selection, tree)
+    unpack = isinstance(step, AddStep) and step.unpack is not False
+    return _Group(selection, context, unpack, tree)
+
+
+def _owned(selection: Selection, tree: ContextTree) -> Selection:
+    """Give the entries of a context the modes and owners that only --archive keeps."""
+
+    def owned(part: Part) -> Part:
+        entry = part.located.entry
+        entry = entry._replace(**tree.status(entry.path)._asdict())
+        return part._replace(located=part.located._replace(entry=entry))
+
+    picks = tuple(
+        pick._replace(parts=tuple(owned(part) for part in pick.parts)) for pick in selection.picks
+    )
+    return Selection(picks, selection.contents)
+
+
+def _remote(step: CopyStep | AddStep, source: str, tree: SourceTree) -> _Group:
+    whole = select(tree, [remote.path_in(source)], Filters(step.exclude), missing.Missing())
+    unpack = isinstance(step, AddStep) and bool(step.unpack) and not remote.is_git(source)
+    return _Group(whole, remote.is_git(source), unpack, tree)
+
+
+def _heredoc(name: str, data: bytes) -> _Group:
+    content = hashlib.sha256(data).digest()
+    entry = Entry(name, toc.FILE, 0o644, size=len(data), content=content)
+    pick = Pick(name, (Part("", Located(entry, "", name)),))
+    return _Group(Selection((pick,), {name: content}), context=False, inline={name: data})
+
+
+def _onto(base: Index, layer: Diff) -> Diff:
+    """Lay what was made in an empty state over another one, as --link does."""
+    builder = DiffBuilder(base)
+    for entry in layer.toc.entries:
+        if entry.type == toc.HARDLINK:
+            builder.link(entry.path, entry.link)
+        elif entry.type != toc.WHITEOUT:
+            source = layer.sources.get(entry.content) if entry.content else None
+            builder.put(entry, source, embedded=layer.toc.embedded.get(entry.path))
+    return builder.finish()

@@ -42,6 +42,7 @@ class DiffBuilder:
         self.base = base
         self.view = base.copy()
         self._touched: dict[str, None] = {}
+        self._inodes = 0
         self._sources: dict[bytes, Source] = {}
         self._embedded: dict[str, bytes] = {}
 
@@ -52,7 +53,9 @@ class DiffBuilder:
 
         ``embedded`` is the content of a file of :data:`toc.EMBEDDED` (see :func:`toc.embeds`).
         """
-        self.view.put(Located(entry, NEW, entry.path))
+        # An inode of its own: what is put at this path later is not what links to it shared.
+        self._inodes += 1
+        self.view.put(Located(entry, NEW, str(self._inodes)))
         self._touched[entry.path] = None
         if entry.content is not None and source is not None:
             self._sources.setdefault(entry.content, source)
