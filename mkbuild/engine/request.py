@@ -4,41 +4,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from mkbuild.buildfile.target import Commit, ContextSource, Network, Output, Secret, Ssh
+from mkbuild.buildfile.target import (
+    Commit,
+    ContextSource,
+    DirectoryContext,
+    GitContext,
+    Network,
+    Output,
+    Secret,
+    Ssh,
+)
 
 SandboxMode: TypeAlias = Literal["auto", "namespace", "chroot", "modifyfs"]
 CompressionChoice: TypeAlias = Literal["gzip", "zstd", "none", "speed", "size"]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """One ``--set PATTERN.KEY=VALUE``: ``key`` may have a part behind a dot (``args.VERSION``)."""
-
-    pattern: str
-    key: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class WorkspaceInput:
-    """Targets of a workspace: ``file`` is the absolute root build file, None to search for it."""
+    """Targets of a workspace.
+
+    ``file`` is the absolute root build file, None to search for it; ``overrides`` is ``--set``.
+    """
 
     selection: tuple[str, ...]
     file: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    settings: tuple[Setting, ...] = ()
+    overrides: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DockerfileInput:
-    """A lone Dockerfile: ``context`` is an absolute directory, or a git URL.
+    """A lone Dockerfile.
 
-    ``dockerfile`` is absolute, None for ``Dockerfile`` in the context, ``-`` for standard input.
+    ``dockerfile`` is absolute (relative to the root of a git context), None for ``Dockerfile`` in the context, ``-`` for standard input.
     """
 
-    context: str
+    context: DirectoryContext | GitContext
     dockerfile: str | None = None
     tags: tuple[str, ...] = ()
     target: str | None = None

@@ -1,11 +1,17 @@
 """A planned image: which states make its layers, and what its config will say."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from mkbuild.action import StateID
 from mkbuild.digest import Digest
 from mkbuild.oci.model import History, ImageConfig
 from mkbuild.plan.actions import Action, Base, Node
+from mkbuild.plan.history import COMMENT
+
+StateOf: TypeAlias = Callable[[Node], StateID]
+"""Tells the state of a node once it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +48,30 @@ class PlannedImage:
         """The node whose state is the image's filesystem."""
         return self.chain[-1].action if self.chain else self.base
 
-    def layer_spans(self, states: dict[Node, StateID]) -> list[tuple[StateID, StateID, Action]]:
+    def layer_spans(self, state_of: StateOf) -> list[tuple[StateID, StateID, Action]]:
         """Return the (state before, state after, last action) of each layer above the base.
 
         Spans between cuts whose states are equal make no layer.
         """
         spans = []
-        before = states[self.base]
+        before = state_of(self.base)
         for link in self.chain:
-            after = states[link.action]
+            after = state_of(link.action)
             if link.cut and after != before:
                 spans.append((before, after, link.action))
                 before = after
         return spans
 
     def finish(
-        self, states: dict[Node, StateID], diff_ids: tuple[Digest, ...], created: str
+        self, state_of: StateOf, diff_ids: tuple[Digest, ...], created: str
     ) -> ImageConfig:
         """Return the config, given the states of all nodes and the diff IDs of the spans."""
-        layered = {id(action) for _, _, action in self.layer_spans(states)}
+        layered = {id(action) for _, _, action in self.layer_spans(state_of)}
         lines = tuple(
             History(
                 created=created,
                 created_by=line.created_by,
-                comment="buildkit.dockerfile.v0",
+                comment=COMMENT,
                 empty_layer=line.action is None or id(line.action) not in layered,
             )
             for line in self.history

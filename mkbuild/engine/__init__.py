@@ -1,0 +1,1 @@
+"""Composition root: puts the parts together for one invocation."""

@@ -1,0 +1,81 @@
+"""Build contexts of the targets of one invocation, each directory walked once."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mkbuild.buildfile.target import DirectoryContext, GitContext, Target
+from mkbuild.context.digests import FileDigests
+from mkbuild.context.ignore import Ignore
+from mkbuild.context.scan import ContextTree, scan
+from mkbuild.errors import BuildFileError
+from mkbuild.plan.actions import CONTEXT, ContextInput
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A context that has been walked, and what its .dockerignore leaves out."""
+
+    tree: ContextTree
+    ignore: Ignore | None
+
+
+Checkout = Callable[[GitContext], Path]
+"""Makes a git context's files; raises PullError."""
+
+
+class Contexts:
+    """Walks contexts when somebody first asks for them; thread-safe."""
+
+    def __init__(
+        self, targets: Mapping[str, Target], digests: FileDigests, checkout: Checkout
+    ) -> None:
+        """Know the targets; nothing is read yet."""
+        self._targets = targets
+        self._digests = digests
+        self._checkout = checkout
+        self._walked: dict[tuple[str, str], Context] = {}
+        self._lock = threading.Lock()
+
+    def get(self, source: ContextInput) -> Context:
+        """Return a context; raises UserError where it cannot be read."""
+        target = self._targets[source.target]
+        directory = self.directory(source)
+        ignore = None
+        if source.name == CONTEXT and target.dockerfile_inline is None:
+            ignore = _ignore_file(Path(f"{target.dockerfile}.dockerignore"))
+        ignore = ignore or _ignore_file(directory / ".dockerignore")
+        name, text = ignore or ("", "")
+        with self._lock:
+            found = self._walked.get((str(directory), text))
+            if found is None:
+                rules = Ignore.parse(text, name) if text else None
+                found = Context(scan(directory, rules, self._digests), rules)
+                self._walked[str(directory), text] = found
+        return found
+
+    def tree(self, source: ContextInput) -> ContextTree:
+        """Return a context's tree."""
+        return self.get(source).tree
+
+    def directory(self, source: ContextInput) -> Path:
+        """Return a context's directory on this machine."""
+        target = self._targets[source.target]
+        context = target.context if source.name == CONTEXT else target.contexts[source.name]
+        match context:
+            case DirectoryContext(path):
+                return Path(path)
+            case GitContext():
+                return self._checkout(context)
+            case _:
+                message = f"context {source.name} of {source.target} is no directory"
+                raise BuildFileError(message, location=target.location)
+
+
+def _ignore_file(path: Path) -> tuple[str, str] | None:
+    """Read an ignore file where there is one."""
+    try:
+        return str(path), path.read_text(encoding="utf-8", errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        return None

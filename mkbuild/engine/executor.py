@@ -1,0 +1,271 @@
+"""Runs what has no result yet, and makes the layers that images need."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mkbuild.action import ActionKey, LayerRecord, StateID, StatePair, StepResult
+from mkbuild.cache.protocol import ActionCache
+from mkbuild.engine.resolution import Resolution, Resolver, Work
+from mkbuild.errors import MkbuildError
+from mkbuild.events import Event, Status, StepFinished, StepOutput, StepStarted
+from mkbuild.execute.filestep import Times, perform
+from mkbuild.execute.run import Runner
+from mkbuild.execute.states import States
+from mkbuild.filesystem.diff import Diff
+from mkbuild.plan.actions import Base, Node, RunBody, inputs
+from mkbuild.plan.image import PlannedImage
+from mkbuild.plan.keys import Policy
+from mkbuild.schedule.machine import Node as Job
+from mkbuild.snapshot.layerwrite import write_layer
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """How one step of an image came about, for reports."""
+
+    stage: str
+    instruction: str
+    location: str
+    key: str
+    status: Status
+    seconds: float
+    state: str
+
+
+class Executor:
+    """Thread-safe: every job of :meth:`jobs` may run in a thread of its own."""
+
+    def __init__(  # noqa: PLR0913 -- the parts it connects
+        self,
+        *,
+        resolver: Resolver,
+        resolution: Resolution,
+        states: States,
+        cache: ActionCache,
+        policy: Policy,
+        runner: Callable[[], Runner],
+        scratch: Callable[[], Path],
+        emit: Emit,
+        compression: Mapping[str, str],
+        replace: bool = False,
+    ) -> None:
+        """``runner`` is called when the first command must run; ``replace``: results win (-B)."""
+        self._resolver = resolver
+        self._resolution = resolution
+        self._states = states
+        self._cache = cache
+        self._policy = policy
+        self._make_runner = runner
+        self._runner: Runner | None = None
+        self._scratch = scratch
+        self._emit = emit
+        self._compression = compression
+        self._replace = replace
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Callable[[], None]] = {}
+        self.reports: dict[ActionKey, StepReport] = {}
+        self.layers: dict[tuple[StatePair, str], LayerRecord] = {}
+        for work in resolution.works.values():
+            if work.result is not None:
+                self._report(work, "hit-local", 0.0)
+
+    def jobs(
+        self, images: Mapping[str, PlannedImage], weights: Mapping[str, int]
+    ) -> dict[str, Job]:
+        """Return the graph of what is left to do: steps without a result, layers not at hand."""
+        graph: dict[str, Job] = {}
+        names: dict[ActionKey, str] = {}
+        for work in self._resolution.pending():
+            name = f"step {work.key}"
+            names[work.key] = name
+            needs = tuple(
+                names[ActionKey(self._resolution.by_node[node])]
+                for node in inputs(work.action)
+                if not isinstance(node, Base) and ActionKey(self._resolution.by_node[node]) in names
+            )
+            graph[name] = Job(needs, weights.get(work.action.target, 1))
+            self._jobs[name] = lambda work=work: self._step(work)  # type: ignore[misc]
+        for label, image in images.items():
+            self._layer_jobs(label, image, names, graph)
+        return graph
+
+    def _layer_jobs(
+        self, label: str, image: PlannedImage, names: Mapping[ActionKey, str], graph: dict[str, Job]
+    ) -> None:
+        before: Node = image.base
+        kind = self._compression[label]
+        known = self._known_layers(image)
+        for link in image.chain:
+            if not link.cut:
+                continue
+            key = ActionKey(self._resolution.by_node[link.action])
+            start = self._resolution.by_node[before]
+            name = f"layer {kind} {start} {key}"
+            pair = (before, link.action)
+            before = link.action
+            if name in self._jobs:
+                continue
+            step = names.get(key)
+            if step is None and self._at_hand(pair, kind, known):
+                continue
+            needs = tuple(n for n in (step, names.get(ActionKey(start))) if n)
+            graph[name] = Job(needs)
+            self._jobs[name] = lambda pair=pair: self._layer(pair, kind)  # type: ignore[misc]
+
+    def _known_layers(self, image: PlannedImage) -> Mapping[StatePair, LayerRecord]:
+        nodes: list[Node] = [image.base, *(link.action for link in image.chain if link.cut)]
+        pairs = []
+        for first, second in zip(nodes, nodes[1:], strict=False):
+            try:
+                pairs.append((self._resolution.state(first), self._resolution.state(second)))
+            except KeyError:
+                break
+        return self._cache.get_layers([pair for pair in pairs if pair[0] != pair[1]])
+
+    def _at_hand(
+        self, nodes: tuple[Node, Node], kind: str, known: Mapping[StatePair, LayerRecord]
+    ) -> bool:
+        pair = (self._resolution.state(nodes[0]), self._resolution.state(nodes[1]))
+        if pair[0] == pair[1]:
+            return True
+        record = known.get(pair)
+        if record is None or not matches(record, kind) or not self._states.layers.obtain(record):
+            return False
+        self.layers[pair, kind] = record
+        return True
+
+    def execute(self, name: str) -> None:
+        """Run one job of :meth:`jobs`."""
+        self._jobs[name]()
+
+    # Steps.
+
+    def _step(self, work: Work) -> None:
+        states = tuple(self._resolution.state(node) for node in inputs(work.action))
+        started = time.monotonic()
+        try:
+            self._resolver.look_up_content(work, states)
+            with self._states.exclusive(f"step {work.content_key}"):
+                self._resolver.look_up_content(work, states)
+                if work.result is not None:
+                    self._report(work, "hit-local", time.monotonic() - started)
+                    return
+                self._emit(_started(work))
+                self._run(work, states)
+        except MkbuildError as error:
+            error.at(work.action.location)
+            self._finished(work, "ran", time.monotonic() - started, error)
+            raise
+        seconds = time.monotonic() - started
+        self._report(work, "ran", seconds)
+
+    def _run(self, work: Work, states: tuple[StateID, ...]) -> None:
+        started = time.monotonic()
+        diff, lossy = self._perform(work, states)
+        after, toc = self._states.record(states[0], diff)
+        result = StepResult(states, after, toc, lossy, time.monotonic() - started)
+        assert work.content_key is not None  # noqa: S101 -- look_up_content has set it
+        replace = self._replace or work.forced
+        self._cache.put_step(work.content_key, result, replace=replace)
+        self._cache.put_step(work.key, result, replace=True)
+        work.result = result
+
+    def _perform(self, work: Work, states: tuple[StateID, ...]) -> tuple[Diff, bool]:
+        action, scratch = work.action, self._scratch()
+        if isinstance(action.body, RunBody):
+            with self._lock:
+                if self._runner is None:
+                    self._runner = self._make_runner()
+            result = self._runner.run(
+                action,
+                self._resolution.state,
+                scratch,
+                lambda stream, data: self._emit(StepOutput(work.key, stream, data)),
+            )
+            return result.diff, result.lossy
+        now = int(time.time())
+        epoch = self._policy.epoch
+        times = Times(
+            created=now if epoch is None else epoch,
+            context=epoch,
+            latest=None if epoch is None else now,
+        )
+        given = self._resolver.file_inputs(action, self._resolution.state)
+        return perform(action.body, self._states.index(states[0]), given, times, scratch), False
+
+    def _report(self, work: Work, status: Status, seconds: float) -> None:
+        action = work.action
+        self.reports[work.key] = StepReport(
+            stage=action.stage,
+            instruction=action.text,
+            location=str(action.location),
+            key=work.key,
+            status=status,
+            seconds=seconds,
+            state=work.result.state if work.result else "",
+        )
+        self._finished(work, status, seconds, None)
+
+    def _finished(
+        self, work: Work, status: Status, seconds: float, error: MkbuildError | None
+    ) -> None:
+        action = work.action
+        self._emit(
+            StepFinished(
+                step=work.key,
+                target=action.target,
+                stage=action.stage,
+                instruction=action.text,
+                location=str(action.location),
+                status=status,
+                seconds=seconds,
+                key=work.key,
+                error=str(error) if error else "",
+            )
+        )
+
+    # Layers.
+
+    def _layer(self, nodes: tuple[Node, Node], kind: str) -> None:
+        pair = (self._resolution.state(nodes[0]), self._resolution.state(nodes[1]))
+        if pair[0] == pair[1]:
+            return
+        with self._states.exclusive(f"layer {kind} {pair}"):
+            if (pair, kind) in self.layers:
+                return
+            record = self._cache.get_layers([pair]).get(pair)
+            if (
+                record is None
+                or not matches(record, kind)
+                or not self._states.layers.obtain(record)
+            ):
+                diff = self._states.diff(*pair)
+                record = write_layer(diff, self._states.store, kind)
+                self._cache.put_layer(pair, record, replace=True)
+            self.layers[pair, kind] = record
+
+    def records(self, image: PlannedImage, kind: str) -> Sequence[LayerRecord]:
+        """Return the layers above an image's base, all steps done."""
+        spans = image.layer_spans(self._resolution.state)
+        return [self.layers[(before, after), kind] for before, after, _ in spans]
+
+
+def matches(record: LayerRecord, kind: str) -> bool:
+    """Whether a layer is compressed as asked."""
+    suffix = {"none": "tar", "zstd": "tar+zstd"}.get(kind, "tar+gzip")
+    return record.media_type.endswith(suffix)
+
+
+def _started(work: Work) -> StepStarted:
+    action = work.action
+    return StepStarted(work.key, action.target, action.stage, action.text, str(action.location))
+
+
+def state_producers(resolution: Resolution) -> dict[StateID, Work]:
+    """Return which work makes each known state."""
+    return {work.result.state: work for work in resolution.works.values() if work.result}

@@ -1,0 +1,119 @@
+"""Finished images: config, manifest, names."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mkbuild import digest as digests
+from mkbuild.action import LayerRecord
+from mkbuild.buildfile.interpolate import resolve_inputs
+from mkbuild.buildfile.target import Target
+from mkbuild.cache.protocol import KeyValue
+from mkbuild.digest import Digest
+from mkbuild.engine.executor import StepReport
+from mkbuild.oci import mutate
+from mkbuild.oci.model import Descriptor, ImageConfig, Manifest
+from mkbuild.plan.image import PlannedImage, StateOf
+from mkbuild.store.protocol import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """One image of one platform; its config and manifest are in the store.
+
+    ``base_layers``: how many of the manifest's layers came with the base, and may not be here.
+    """
+
+    label: str
+    names: tuple[str, ...]
+    manifest: Manifest
+    config: ImageConfig
+    inputs: Digest
+    planned: PlannedImage
+    base_layers: int
+    steps: tuple[StepReport, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all layers as they are transferred."""
+        return sum(layer.size for layer in self.manifest.layers)
+
+
+def assemble(  # noqa: PLR0913 -- what an image consists of
+    target: Target,
+    planned: PlannedImage,
+    *,
+    base: Sequence[Descriptor],
+    layers: Sequence[LayerRecord],
+    state_of: StateOf,
+    definition: str,
+    created: Callable[[ImageConfig], str],
+    commit: Callable[[], str],
+    store: BlobStore,
+    steps: Sequence[StepReport] = (),
+) -> BuiltImage:
+    """Write an image's config and manifest; ``definition`` is its last step's definition key."""
+    skeleton = planned.config.to_json().decode("utf-8", "surrogateescape")
+    inputs = digests.of_value("mkbuild.inputs.v1", [definition, skeleton])
+    planned = _with_labels(planned, inputs, commit)
+    diff_ids = tuple(layer.diff_id for layer in layers)
+    config = planned.finish(state_of, diff_ids, "")
+    config = planned.finish(state_of, diff_ids, created(config))
+    data = config.to_json()
+    descriptors = [Descriptor(layer.media_type, layer.digest, layer.size) for layer in layers]
+    manifest = mutate.manifest(data, [*base, *descriptors])
+    store.put(data)
+    store.put(manifest.raw)
+    names = tuple(resolve_inputs(tag, digests.hex_of(inputs), commit) for tag in target.tags)
+    return BuiltImage(
+        label=target.label,
+        names=names,
+        manifest=manifest,
+        config=config,
+        inputs=inputs,
+        planned=planned,
+        base_layers=len(base),
+        steps=tuple(steps),
+    )
+
+
+def _with_labels(planned: PlannedImage, inputs: Digest, commit: Callable[[], str]) -> PlannedImage:
+    """Fill in what labels say of the inputs, which is known only now."""
+    labels: Mapping[str, str] = planned.config.config.labels
+    filled = {
+        key: resolve_inputs(value, digests.hex_of(inputs), commit) for key, value in labels.items()
+    }
+    if filled == labels:
+        return planned
+    config = planned.config.with_config(replace(planned.config.config, labels=filled))
+    return replace(planned, config=config)
+
+
+class CreationTimes:
+    """When an image was created, as its config says.
+
+    With an epoch, always that. Without one, the time at which an image of the same content was
+    first made here, so that building it again gives the same digest.
+    """
+
+    def __init__(self, epoch: int | None, known: KeyValue) -> None:
+        """Remember times in a key-value store."""
+        self._epoch = epoch
+        self._known = known
+
+    def __call__(self, config: ImageConfig) -> str:
+        """Return the time for a config that has none yet (RFC 3339)."""
+        if self._epoch is not None:
+            return rfc3339(self._epoch)
+        key = "created." + digests.hex_of(digests.of(config.to_json()))
+        found = self._known.get_many([key]).get(key)
+        if found is None:
+            found = rfc3339(int(time.time())).encode()
+            self._known.put_many({key: found})
+        return found.decode()
+
+
+def rfc3339(seconds: int) -> str:
+    """Render a time as RFC 3339 in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

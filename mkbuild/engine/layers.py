@@ -1,0 +1,149 @@
+"""Layers of bases and of our own, brought here and unpacked when somebody needs them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from mkbuild import digest as digests
+from mkbuild.action import LayerRecord
+from mkbuild.cache.protocol import KeyValue
+from mkbuild.digest import Digest
+from mkbuild.errors import PullError
+from mkbuild.execute.states import BaseLayer, StateTree
+from mkbuild.filesystem.toc import Toc
+from mkbuild.snapshot import layerread
+from mkbuild.snapshot.layerread import LayerContent
+from mkbuild.snapshot.trees import TreeStore
+from mkbuild.store.protocol import BlobStore
+from mkbuild.store.tocs import POINTER_SIZE, get_parts, get_toc, put_toc
+
+FetchBase = Callable[[BaseLayer], None]
+"""Brings a base layer's blob into the store; raises PullError."""
+
+FetchBlob = Callable[[Digest, int], bool]
+"""Brings a blob from a shared cache into the store; False where none has it."""
+
+
+class LayerSource:
+    """Implements mkbuild.execute.states.Layers.
+
+    What a base layer holds is remembered by its diff ID. A few layers depend on what is below them
+    (they leave out parent directories, or link to files of other layers): those are remembered,
+    and unpacked, once for each state that they stand on.
+    """
+
+    def __init__(  # noqa: PLR0913 -- the parts it connects
+        self,
+        *,
+        store: BlobStore,
+        trees: TreeStore,
+        known: KeyValue,
+        fetch_base: FetchBase,
+        fetch_blob: FetchBlob,
+        userxattr: bool = False,
+        single_id: bool = False,
+    ) -> None:
+        """Bind to the parts."""
+        self._store = store
+        self._trees = trees
+        self._known = known
+        self._fetch_base = fetch_base
+        self._fetch_blob = fetch_blob
+        self._userxattr = userxattr
+        self._single_id = single_id
+
+    def base_toc(self, layer: BaseLayer, below: StateTree) -> tuple[Digest, Toc]:
+        """Return a base layer's TOC: remembered, or read from its blob."""
+        with below.exclusive(f"base {layer.diff_id}"):
+            for name in _names(layer, below):
+                remembered = self._remembered(name)
+                toc = get_toc(self._store, remembered, contents=True) if remembered else None
+                if toc is None and remembered and self.obtain_toc(remembered):
+                    toc = get_toc(self._store, remembered, contents=True)
+                if toc is not None and remembered:
+                    return remembered, toc
+            content = self._read(layer, below, None)
+            return self._remember(layer, below, content), content.toc
+
+    def unpack_base(self, layer: BaseLayer, below: StateTree) -> Path:
+        """Return a base layer's tree."""
+        with below.exclusive(f"base {layer.diff_id}"):
+            for name in _names(layer, below):
+                if self._trees.has(name):
+                    return self._trees.path(name)
+            with self._trees.begin() as temp:
+                content = self._read(layer, below, temp / "fs")
+                self._remember(layer, below, content)
+                name = _names(layer, below)[1 if content.dependent else 0]
+                return self._trees.publish(temp, name)
+
+    def _read(self, layer: BaseLayer, below: StateTree, tree: Path | None) -> LayerContent:
+        self._fetch_base(layer)
+        if tree is not None:
+            tree.mkdir(mode=0o755)
+        with self._store.open(layer.descriptor.digest) as stream:
+            content, diff_id = layerread.unpack(
+                stream,
+                tree,
+                base=below.index,
+                locate=below.source,
+                userxattr=self._userxattr,
+                single_id=self._single_id,
+            )
+        if diff_id != layer.diff_id:
+            message = f"layer {layer.descriptor.digest} is not {layer.diff_id} when decompressed"
+            raise PullError(message, hint="the image is corrupt: pull it anew, or rebuild it")
+        return content
+
+    def _remembered(self, name: Digest) -> Digest | None:
+        found = self._known.get_many([_key(name)]).get(_key(name))
+        return digests.parse(json.loads(found)["toc"]) if found else None
+
+    def _remember(self, layer: BaseLayer, below: StateTree, content: LayerContent) -> Digest:
+        toc = put_toc(self._store, content.toc)
+        name = _names(layer, below)[1 if content.dependent else 0]
+        self._known.put_many({_key(name): json.dumps({"toc": toc}).encode()}, replace=True)
+        return toc
+
+    def obtain(self, record: LayerRecord) -> bool:
+        """Bring a layer's blob here."""
+        return self._store.has(record.digest) or self._fetch_blob(record.digest, record.size)
+
+    def obtain_toc(self, digest: Digest) -> bool:
+        """Bring a TOC here: its pointer, then what it points at."""
+        if not self._store.has(digest) and not self._fetch_blob(digest, POINTER_SIZE):
+            return False
+        parts = get_parts(self._store, digest)
+        return parts is not None and all(
+            self._store.has(blob) or self._fetch_blob(blob, -1)
+            for blob in (parts.structure, parts.contents)
+        )
+
+    def unpack(self, record: LayerRecord) -> Path | None:
+        """Return the tree of a layer of ours; they depend on nothing below."""
+        if self._trees.has(record.toc):
+            return self._trees.path(record.toc)
+        if not self.obtain(record):
+            return None
+        with self._trees.begin() as temp:
+            (temp / "fs").mkdir(mode=0o755)
+            with self._store.open(record.digest) as stream:
+                _, diff_id = layerread.unpack(
+                    stream,
+                    temp / "fs",
+                    userxattr=self._userxattr,
+                    single_id=self._single_id,
+                )
+            if diff_id != record.diff_id:
+                self._store.delete(record.digest)
+                return None
+            return self._trees.publish(temp, record.toc)
+
+
+def _names(layer: BaseLayer, below: StateTree) -> tuple[Digest, Digest]:
+    """Return a layer's name where it stands alone, and where it depends on what is below."""
+    return layer.diff_id, digests.of_value("mkbuild.dependent.v1", [layer.diff_id, below.state])
+
+
+def _key(name: Digest) -> str:
+    return f"layer.{digests.hex_of(name)}"

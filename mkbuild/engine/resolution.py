@@ -1,0 +1,216 @@
+"""What is known before anything runs: keys, hits, states (DESIGN sections 3 and 5)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mkbuild.action import ActionKey, StateID, StepResult
+from mkbuild.cache.protocol import ActionCache
+from mkbuild.digest import Digest
+from mkbuild.engine.contexts import Contexts
+from mkbuild.execute.filestep import Inputs, fetch, key_part, remote_sources
+from mkbuild.execute.run import mount_step
+from mkbuild.execute.states import States
+from mkbuild.filesystem.source import SourceTree
+from mkbuild.plan import keys
+from mkbuild.plan.actions import (
+    Action,
+    AddStep,
+    Base,
+    ContextInput,
+    CopyStep,
+    Node,
+    RunBody,
+    inputs,
+    sources,
+    walk,
+)
+from mkbuild.plan.keys import Components, Policy
+
+
+@dataclass(slots=True)
+class Work:
+    """One action and all that is known of it; the same work of several images is one of these."""
+
+    action: Action
+    key: ActionKey
+    components: Components
+    parts: tuple[Digest | None, ...]
+    result: StepResult | None = None
+    content_key: ActionKey | None = None
+    forced: bool = False
+
+
+@dataclass(slots=True)
+class Resolution:
+    """The actions of an invocation in order, deduplicated by definition key."""
+
+    works: dict[ActionKey, Work] = field(default_factory=dict)
+    by_node: dict[Node, str] = field(default_factory=dict)
+    """Definition key of every action, state of every base."""
+
+    def work(self, action: Action) -> Work:
+        """Return the work that an action is."""
+        return self.works[ActionKey(self.by_node[action])]
+
+    def state(self, node: Node) -> StateID:
+        """Return a node's state; KeyError where its work has no result yet."""
+        if isinstance(node, Base):
+            return node.state
+        result = self.work(node).result
+        if result is None:
+            raise KeyError(node.text)
+        return result.state
+
+    def pending(self) -> list[Work]:
+        """Return what has no result yet, inputs first."""
+        return [work for work in self.works.values() if work.result is None]
+
+
+class Resolver:
+    """Computes keys and asks the cache; fetches what ADD reads from elsewhere."""
+
+    def __init__(  # noqa: PLR0913 -- the parts it connects
+        self,
+        *,
+        contexts: Contexts,
+        states: States,
+        cache: ActionCache,
+        policy: Policy,
+        secrets: Callable[[str], frozenset[str]],
+        scratch: Callable[[], Path],
+        forced: frozenset[ActionKey] = frozenset(),
+        always: bool = False,
+    ) -> None:
+        """``secrets``: ids that a target has; ``forced``, ``always``: what must run again."""
+        self._contexts = contexts
+        self._states = states
+        self._cache = cache
+        self._policy = policy
+        self._secrets = secrets
+        self._scratch = scratch
+        self._forced = forced
+        self._always = always
+        self._remotes: dict[tuple[str, ...], SourceTree] = {}
+
+    def resolve(self, ends: Iterable[Node]) -> Resolution:
+        """Compute every key, and look all of them up in one batch."""
+        found = Resolution()
+        for node in walk(tuple(ends)):
+            if isinstance(node, Base):
+                found.by_node[node] = node.state
+                continue
+            parts = self._definition_parts(node)
+            components = self._components(node, [found.by_node[n] for n in inputs(node)], parts)
+            key = components.key()
+            found.by_node[node] = key
+            if key not in found.works:
+                forced = self._always or node.no_cache or key in self._forced
+                found.works[key] = Work(node, key, components, parts, forced=forced)
+        self._look_up(found)
+        return found
+
+    def _look_up(self, found: Resolution) -> None:
+        cached = self._cache.get_steps([k for k, work in found.works.items() if not work.forced])
+        for work in found.works.values():
+            try:
+                states = tuple(found.state(node) for node in inputs(work.action))
+            except KeyError:
+                continue
+            result = cached.get(work.key)
+            if result is not None and result.inputs == states:
+                self._accept(work, result)
+            elif not work.forced and not self._reads_states(work.action):
+                self.look_up_content(work, states)
+
+    def look_up_content(self, work: Work, states: tuple[StateID, ...]) -> None:
+        """Find a result by content key, the states of all inputs known."""
+        if work.content_key is None:
+            parts = self._content_parts(work, states)
+            work.content_key = self._components(work.action, states[:1], parts).key()
+        if work.forced:
+            return
+        result = self._cache.get_steps([work.content_key]).get(work.content_key)
+        if result is not None and result.inputs[:1] == states[:1]:
+            result = StepResult(states, result.state, result.toc, result.lossy, result.seconds)
+            self._accept(work, result)
+            self._cache.put_step(work.key, result, replace=True)
+
+    def _accept(self, work: Work, result: StepResult) -> None:
+        work.result = result
+        self._states.add_step(result.inputs[0], result.state, result.toc)
+
+    @staticmethod
+    def _reads_states(action: Action) -> bool:
+        return len(inputs(action)) > 1
+
+    def _components(
+        self, action: Action, parents: Iterable[str], parts: Iterable[Digest | None]
+    ) -> Components:
+        secrets = self._secrets(action.target) if isinstance(action.body, RunBody) else frozenset()
+        return keys.components(action, list(parents), list(parts), self._policy, secrets)
+
+    def _definition_parts(self, action: Action) -> tuple[Digest | None, ...]:
+        """Digest what an action reads of contexts and of the network."""
+        body = action.body
+        if isinstance(body, RunBody):
+            return tuple(
+                self._mount_part(mount.source, mount.mount.source)
+                for mount in body.mounts
+                if mount.source is not None
+            )
+        if action.source is None or isinstance(action.source, ContextInput):
+            return (key_part(body, self.file_inputs(action, lambda _: None)),)
+        return (None,)
+
+    def _mount_part(self, source: object, subpath: str | None) -> Digest | None:
+        if not isinstance(source, ContextInput):
+            return None
+        return key_part(mount_step(subpath or "/"), self._context_inputs(source))
+
+    def _content_parts(self, work: Work, states: tuple[StateID, ...]) -> tuple[Digest | None, ...]:
+        """Reduce every other state that an action reads to the bytes it selects."""
+        action, others = work.action, list(states[1:])
+        if not others:
+            return work.parts
+        if not isinstance(action.body, RunBody):
+            tree = self._states.source(others[0])
+            return (key_part(action.body, Inputs(tree=tree)),)
+        subpaths = [m.mount.source or "/" for m in action.body.mounts if m.source is not None]
+        parts: list[Digest | None] = []
+        for source, part, subpath in zip(sources(action), work.parts, subpaths, strict=True):
+            if isinstance(source, ContextInput):
+                parts.append(part)
+                continue
+            step = mount_step(subpath)
+            step = CopyStep(
+                step.location, step.sources, step.dest, context=False, parents=step.parents
+            )
+            parts.append(key_part(step, Inputs(tree=self._states.source(others.pop(0)))))
+        return tuple(parts)
+
+    def file_inputs(self, action: Action, state_of: Callable[[Node], StateID | None]) -> Inputs:
+        """Return what a COPY, ADD or WORKDIR reads from."""
+        source = action.source
+        remotes: Mapping[str, SourceTree] = {}
+        if isinstance(action.body, AddStep):
+            remotes = {url: self._remote(action.body, url) for url in remote_sources(action.body)}
+        if source is None:
+            return Inputs()
+        if isinstance(source, ContextInput):
+            return self._context_inputs(source, remotes)
+        state = state_of(source)
+        return Inputs(tree=self._states.source(state) if state else None)
+
+    def _context_inputs(
+        self, source: ContextInput, remotes: Mapping[str, SourceTree] | None = None
+    ) -> Inputs:
+        context = self._contexts.get(source)
+        ignored = context.ignore.excluded if context.ignore is not None else None
+        return Inputs(tree=context.tree, remotes=remotes or {}, ignored=ignored)
+
+    def _remote(self, step: AddStep, url: str) -> SourceTree:
+        name = (url, step.checksum or "", str(step.keep_git_dir), str(step.unpack))
+        if name not in self._remotes:
+            self._remotes[name] = fetch(step, url, self._scratch())
+        return self._remotes[name]

@@ -1,0 +1,274 @@
+"""States of one invocation: what each holds, and how to make it real.
+
+A state is reached from a base by steps; every step is a diff with a TOC. So a state is known by its
+TOCs alone (:meth:`States.index`), and becomes real, as a stack of overlay trees, only when a
+command or a copy needs its bytes (:meth:`States.trees`). Where nothing can make it real any more,
+:class:`LostStateError` says which state has to be made again.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mkbuild.action import LayerRecord, StateID
+from mkbuild.cache.protocol import ActionCache
+from mkbuild.digest import Digest
+from mkbuild.errors import BuildError, StepError
+from mkbuild.filesystem.diff import Diff
+from mkbuild.filesystem.index import Index, Located
+from mkbuild.filesystem.toc import Toc
+from mkbuild.oci.model import Descriptor
+from mkbuild.plan.keys import next_state
+from mkbuild.snapshot import merge
+from mkbuild.snapshot.trees import TreeStore
+from mkbuild.store.protocol import BlobStore
+from mkbuild.store.tocs import get_toc, put_toc
+
+
+class LostStateError(BuildError):
+    """A state that is known, but whose bytes are nowhere to be had: its step must run again."""
+
+    def __init__(self, state: StateID) -> None:
+        """Keep the state."""
+        super().__init__(f"the result of a cached step is gone (state {state[7:19]})")
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class BaseLayer:
+    """A layer of an image from outside."""
+
+    diff_id: Digest
+    descriptor: Descriptor
+
+
+class Layers(Protocol):
+    """Layers by their blobs: fetched from where they are, read, unpacked. Thread-safe."""
+
+    def base_toc(self, layer: BaseLayer, below: "StateTree") -> tuple[Digest, Toc]:
+        """Return what a base layer holds, fetching no more than it takes; raises PullError."""
+        ...
+
+    def unpack_base(self, layer: BaseLayer, below: "StateTree") -> Path:
+        """Return the tree of a base layer, pulling and unpacking it where needed."""
+        ...
+
+    def obtain(self, record: LayerRecord) -> bool:
+        """Bring a layer's blob into the store; False where it is not to be had."""
+        ...
+
+    def obtain_toc(self, digest: Digest) -> bool:
+        """Bring a TOC into the store; False where it is not to be had."""
+        ...
+
+    def unpack(self, record: LayerRecord) -> Path | None:
+        """Return the tree of a layer of ours, None where its blob is not to be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How a state comes about: by a diff of ours, or by a layer of a base."""
+
+    before: StateID
+    what: Digest | BaseLayer
+
+
+class States:
+    """Thread-safe; states are only ever added."""
+
+    def __init__(
+        self, store: BlobStore, trees: TreeStore, layers: Layers, cache: ActionCache
+    ) -> None:
+        """Begin knowing nothing."""
+        self.store = store
+        self.tree_store = trees
+        self.layers = layers
+        self.cache = cache
+        self._empty: set[StateID] = set()
+        self._steps: dict[StateID, _Step] = {}
+        self._indexes: dict[StateID, Index] = {}
+        self._held: dict[Digest, Diff] = {}
+        self._lock = threading.Lock()
+        self._busy: dict[str, threading.Lock] = {}
+
+    def add_base(self, state: StateID, layers: tuple[BaseLayer, ...]) -> None:
+        """Tell of what layers a base consists, lowest first."""
+        count = len(layers)
+        names = [StateID(f"{state}#{number}") for number in range(count)] + [state]
+        self._empty.add(names[0])
+        for number, layer in enumerate(layers):
+            self._steps[names[number + 1]] = _Step(names[number], layer)
+
+    def add_step(self, before: StateID, after: StateID, toc: Digest | None) -> None:
+        """Tell how a state comes about; a step that changed nothing is none."""
+        if toc is not None:
+            self._steps[after] = _Step(before, toc)
+
+    def record(self, before: StateID, diff: Diff) -> tuple[StateID, Digest | None]:
+        """Take over a step's diff: store its TOC, keep its bytes at hand; returns state and TOC."""
+        if not diff.toc.entries:
+            return before, None
+        digest = put_toc(self.store, diff.toc)
+        after = next_state(before, digest)
+        with self._lock:
+            self._held[digest] = diff
+        self.add_step(before, after, digest)
+        return after, digest
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Hold the lock of one piece of work, so that it is done once."""
+        with self._lock:
+            lock = self._busy.setdefault(name, threading.Lock())
+        with lock:
+            yield
+
+    # What a state holds.
+
+    def index(self, state: StateID) -> Index:
+        """Return the merged view of a state; raises LostStateError, PullError."""
+        todo: list[StateID] = []
+        while state not in self._indexes and state in self._steps:
+            todo.append(state)
+            state = self._steps[state].before
+        index = self._indexes.get(state)
+        if index is None:
+            if state not in self._empty:
+                raise LostStateError(state)
+            index = Index()
+        for after in reversed(todo):
+            with self.exclusive(f"index {after}"):
+                if after not in self._indexes:
+                    origin, toc = self._toc(after)
+                    self._indexes[after] = index.apply(toc, origin)
+                index = self._indexes[after]
+        return index
+
+    def _toc(self, state: StateID) -> tuple[Digest, Toc]:
+        step = self._steps[state]
+        if isinstance(step.what, BaseLayer):
+            return self.layers.base_toc(step.what, self.source(step.before))
+        held = self._held.get(step.what)
+        if held is not None:
+            return step.what, held.toc
+        found = get_toc(self.store, step.what, contents=True)
+        if found is None and self.layers.obtain_toc(step.what):
+            found = get_toc(self.store, step.what, contents=True)
+        if found is None:
+            raise LostStateError(state)
+        return step.what, found
+
+    # What makes it real.
+
+    def trees(self, state: StateID) -> tuple[Path, ...]:
+        """Return the trees whose overlay is the state, lowest first; LostStateError, PullError."""
+        stack: list[Path] = []
+        while state in self._steps:
+            state, tree = self._top(state)
+            stack.append(tree)
+        if state not in self._empty:
+            raise LostStateError(state)
+        return tuple(reversed(stack))
+
+    def _top(self, state: StateID) -> tuple[StateID, Path]:
+        """Return the topmost tree of a state, and the state below it."""
+        step = self._steps[state]
+        if isinstance(step.what, BaseLayer):
+            return step.before, self.layers.unpack_base(step.what, self.source(step.before))
+        with self.exclusive(f"tree {step.what}"):
+            if self.tree_store.has(step.what):
+                return step.before, self.tree_store.path(step.what)
+            held = self._held.get(step.what)
+            if held is not None:
+                return step.before, self.tree_store.materialise(held, step.what)
+        pairs = [(before, state) for before in self._ancestors(state)]
+        known = self.cache.get_layers(pairs)
+        for pair in pairs:
+            if pair in known:
+                tree = self.layers.unpack(known[pair])
+                if tree is not None:
+                    return pair[0], tree
+        raise LostStateError(state)
+
+    def _ancestors(self, state: StateID) -> Iterator[StateID]:
+        """States below, nearest first, down to the base."""
+        while isinstance(self._steps[state].what, str):
+            state = self._steps[state].before
+            yield state
+            if state not in self._steps:
+                return
+
+    def diff(self, before: StateID, after: StateID) -> Diff:
+        """Return the difference between a state and a later one of its chain, with its bytes."""
+        chain: list[StateID] = []
+        state = after
+        while state != before:
+            if state not in self._steps:
+                raise LostStateError(after)
+            chain.append(state)
+            state = self._steps[state].before
+        diffs = [self._diff(state) for state in reversed(chain)]
+        return diffs[0] if len(diffs) == 1 else merge.merge(self.index(before), diffs)
+
+    def _diff(self, state: StateID) -> Diff:
+        step = self._steps[state]
+        held = self._held.get(step.what) if isinstance(step.what, str) else None
+        if held is not None:
+            return held
+        _, toc = self._toc(state)
+        before, tree = self._top(state)
+        if before != step.before:
+            raise LostStateError(state)
+        return Diff(toc, tree_sources(toc, tree))
+
+    def source(self, state: StateID) -> "StateTree":
+        """Return a state as something to copy from."""
+        return StateTree(state, self)
+
+
+def tree_sources(toc: Toc, tree: Path) -> dict[bytes, Path]:
+    """Return where the bytes of a TOC's files lie, in the tree made of it."""
+    return {
+        entry.content: tree / entry.path
+        for entry in toc.entries
+        if entry.content is not None and entry.size
+    }
+
+
+class StateTree:
+    """A state to copy from (mkbuild.filesystem.source.SourceTree); made real at the first read."""
+
+    def __init__(self, state: StateID, states: States) -> None:
+        """Bind to a state; nothing is read yet."""
+        self.state = state
+        self._states = states
+        self._trees: tuple[Path, ...] | None = None
+
+    @property
+    def index(self) -> Index:
+        """Every path of the state."""
+        return self._states.index(self.state)
+
+    def digests(self, files: Sequence[Located]) -> list[bytes]:
+        """Return digests from the TOCs."""
+        found = [file.entry.content for file in files]
+        return [content for content in found if content is not None]
+
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of one piece of work (see :meth:`States.exclusive`)."""
+        return self._states.exclusive(name)
+
+    def source(self, file: Located) -> Path:
+        """Return the file in the topmost tree that has it."""
+        if self._trees is None:
+            self._trees = self._states.trees(self.state)[::-1]
+        for tree in self._trees:
+            path = tree / file.entry.path
+            if path.is_file() and not path.is_symlink():
+                return path
+        message = f"/{file.entry.path} is missing in the unpacked layers of its state"
+        raise StepError(message, hint="run the build again with -B, or empty the store")
