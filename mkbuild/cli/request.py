@@ -119,7 +119,7 @@ def _lone(given: _Given, context: str, file: str | None) -> DockerfileInput:
         beside = here / file
         file = str(beside if beside.is_file() else here / context / file)
     return DockerfileInput(
-        context=context if remote else str((here / context).resolve()),
+        context=values.main_context(context, here),
         dockerfile=file,
         tags=given.many("tag"),
         target=given.text("target"),
@@ -141,7 +141,7 @@ def _workspace(given: _Given, selection: tuple[str, ...], file: str | None) -> W
         selection=selection,
         file=str(given.here / file) if file else None,
         variables=values.pairs("--var", given.many("var")),
-        settings=tuple(values.setting(text) for text in given.many("set")),
+        overrides=given.many("set"),
         profiles=given.many("profile"),
         since=given.text("since"),
     )

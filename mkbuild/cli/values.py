@@ -6,21 +6,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, cast
 
+from mkbuild.buildfile import sources
 from mkbuild.buildfile.target import (
     ContextSource,
     DirectoryContext,
     GitContext,
-    ImageContext,
-    LayoutContext,
     Output,
     Secret,
     Ssh,
-    TargetContext,
 )
-from mkbuild.engine.request import Setting
 from mkbuild.errors import UsageError
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_GIT = re.compile(r"(https?|git|ssh)://|git@[\w.-]+:", re.IGNORECASE)
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _DURATION = re.compile(f"(?:{_PART.pattern})+")
 
@@ -104,40 +102,25 @@ def ssh(text: str, base: Path) -> Ssh:
 
 
 def is_git(text: str) -> bool:
-    """Whether a context names a git repository."""
-    remote = text.startswith(("https://", "http://", "git://", "ssh://", "git@"))
-    return remote and (".git" in text or text.startswith(("git://", "ssh://", "git@")))
+    """Whether a selection is the URL of a git repository instead of a name."""
+    return bool(_GIT.match(text))
 
 
-def git_context(text: str) -> GitContext:
-    """Read ``URL[#REF[:DIRECTORY]]``."""
-    url, _, fragment = text.partition("#")
-    ref, _, directory = fragment.partition(":")
-    return GitContext(url, ref, directory)
+def main_context(text: str, base: Path) -> DirectoryContext | GitContext:
+    """Read the context of a lone Dockerfile."""
+    try:
+        return sources.parse_main(text, str(base))
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from error
 
 
 def context(text: str, base: Path) -> tuple[str, ContextSource]:
     """Read ``NAME=SOURCE`` of ``--build-context``."""
     name, source = pair("--build-context", text)
-    scheme, found, rest = source.partition("://")
-    if found and scheme == "docker-image":
-        return name, ImageContext(rest)
-    if found and scheme == "oci-layout":
-        return name, layout(rest, base)
-    if source.startswith("target:"):
-        return name, TargetContext(source.removeprefix("target:"))
-    if is_git(source):
-        return name, git_context(source)
-    return name, DirectoryContext(str(base / source))
-
-
-def layout(text: str, base: Path) -> LayoutContext:
-    """Read ``DIR[:TAG][@DIGEST]``; a colon before a slash belongs to the directory."""
-    path, _, digest = text.partition("@")
-    head, colon, tag = path.rpartition(":")
-    if not colon or "/" in tag:
-        head, tag = path, ""
-    return LayoutContext(str(base / head), tag, digest)
+    try:
+        return name, sources.parse(source, str(base))
+    except ValueError as error:
+        raise UsageError(f"--build-context {text}: {error}") from error
 
 
 def output(text: str, base: Path) -> Output:
@@ -156,19 +139,6 @@ def output(text: str, base: Path) -> Output:
         str(base / found["dest"]),
         boolean("--output tar", found.get("tar", "true")),
     )
-
-
-def setting(text: str) -> Setting:
-    """Read ``PATTERN.KEY=VALUE``; the pattern ends before the key: ``*.args.VERSION=1``."""
-    path, value = pair("--set", text)
-    pattern, dot, key = path.partition(".")
-    slash = path.rfind("/")
-    if slash >= 0:  # a label such as //services/v1.2:api may hold dots before its name
-        head, dot, key = path[slash:].partition(".")
-        pattern = path[:slash] + head
-    if not dot or not key or not pattern:
-        raise UsageError(f"--set {text}: PATTERN.KEY=VALUE is expected")
-    return Setting(pattern, key, value)
 
 
 def timestamps(text: str) -> Literal["epoch", "preserve"] | int:

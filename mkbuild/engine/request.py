@@ -38,7 +38,8 @@ class WorkspaceInput:
 class DockerfileInput:
     """A lone Dockerfile.
 
-    ``dockerfile`` is absolute (relative to the root of a git context), None for ``Dockerfile`` in the context, ``-`` for standard input.
+    ``dockerfile`` is absolute (relative to the root of a git context), None for ``Dockerfile`` in
+    the context, ``-`` for standard input.
     """
 
     context: DirectoryContext | GitContext

@@ -8,11 +8,11 @@ from typing import Any
 import click
 import pytest
 
-from mkbuild.buildfile.target import Output
+from mkbuild.buildfile.target import DirectoryContext, Output
 from mkbuild.cli import build
 from mkbuild.cli.common import take_common
 from mkbuild.cli.request import is_directory, make_request
-from mkbuild.engine.request import BuildRequest, DockerfileInput, Setting, WorkspaceInput
+from mkbuild.engine.request import BuildRequest, DockerfileInput, WorkspaceInput
 from mkbuild.errors import UsageError
 
 
@@ -51,7 +51,7 @@ def test_a_workspace(here: Path) -> None:
         ("all", "!x"),
         file=str(here / "B.yaml"),
         variables={"K": "V"},
-        settings=(Setting("a", "args.V", "1"),),
+        overrides=("a.args.V=1",),
         profiles=("ci",),
     )
     assert made.directory == str(here)
@@ -68,7 +68,7 @@ def test_a_lone_dockerfile(here: Path) -> None:
         env={"FROM_ENV": "x"},
     )
     assert made.input == DockerfileInput(
-        str(here / "app"),
+        DirectoryContext(str(here / "app")),
         dockerfile=str(here / "app" / "Dockerfile.x"),
         tags=("a:1",),
         replicas=("r/a:1",),

@@ -16,7 +16,6 @@ from mkbuild.buildfile.target import (
     TargetContext,
 )
 from mkbuild.cli import values
-from mkbuild.engine.request import Setting
 from mkbuild.errors import UsageError
 
 BASE = Path("/work")
@@ -72,7 +71,7 @@ def test_ssh() -> None:
         ("docker-image://alpine:3.20", ImageContext("alpine:3.20")),
         ("oci-layout://l:v1", LayoutContext("/work/l", "v1")),
         ("oci-layout:///a:b/c", LayoutContext("/a:b/c")),
-        ("oci-layout://l@sha256:ab", LayoutContext("/work/l", "", "sha256:ab")),
+        ("oci-layout://l@sha256:" + "ab" * 32, LayoutContext("/work/l", "", "sha256:" + "ab" * 32)),
         ("target:api", TargetContext("api")),
         (
             "https://example.com/r.git#main:sub",
@@ -82,6 +81,18 @@ def test_ssh() -> None:
 )
 def test_contexts(text: str, source: ContextSource) -> None:
     assert values.context(f"name={text}", BASE) == ("name", source)
+
+
+@pytest.mark.parametrize("text", ["name=", "name", "name=ftp://x", "name=https://x/y"])
+def test_bad_contexts(text: str) -> None:
+    with pytest.raises(UsageError, match="--build-context name"):
+        values.context(text, BASE)
+
+
+def test_the_main_context() -> None:
+    assert values.main_context("./a/..", BASE) == DirectoryContext("/work")
+    with pytest.raises(UsageError, match="directory or a git URL"):
+        values.main_context("target:x", BASE)
 
 
 @pytest.mark.parametrize(
@@ -103,24 +114,6 @@ def test_outputs(text: str, output: Output) -> None:
 def test_bad_outputs(text: str) -> None:
     with pytest.raises(UsageError):
         values.output(text, BASE)
-
-
-@pytest.mark.parametrize(
-    ("text", "setting"),
-    [
-        ("api.args.V=1.2", Setting("api", "args.V", "1.2")),
-        ("*.platforms=linux/amd64", Setting("*", "platforms", "linux/amd64")),
-        ("//a/v1.2:api.target=x=y", Setting("//a/v1.2:api", "target", "x=y")),
-    ],
-)
-def test_settings(text: str, setting: Setting) -> None:
-    assert values.setting(text) == setting
-
-
-@pytest.mark.parametrize("text", ["api=1", "api.x", ".x=1", "api.=1"])
-def test_bad_settings(text: str) -> None:
-    with pytest.raises(UsageError):
-        values.setting(text)
 
 
 @pytest.mark.parametrize(
