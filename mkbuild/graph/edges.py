@@ -1,0 +1,152 @@
+"""Edges between targets, with the proof of each: file, line, and what was expanded."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mkbuild.buildfile.names import Names
+from mkbuild.buildfile.nearest import did_you_mean
+from mkbuild.buildfile.target import Target, TargetContext, Workspace
+from mkbuild.errors import DockerfileError, UserError
+from mkbuild.graph.references import Kind, Reference
+from mkbuild.location import Location
+from mkbuild.oci import reference as references
+
+EdgeKind: TypeAlias = Kind | Literal["depends_on"]
+Via: TypeAlias = Literal["name", "tag", "context", "depends_on"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """``source`` needs ``target`` (labels).
+
+    ``text`` is what is written at ``location`` and ``name`` what it expands to. ``via`` says how
+    the name was found. ``platforms`` are those for which it is so (empty for depends_on).
+    """
+
+    source: str
+    target: str
+    kind: EdgeKind
+    via: Via
+    location: Location
+    text: str
+    name: str
+    platforms: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Render the proof: ``services/api/Dockerfile:3: FROM ${BASE} (BASE is base)``."""
+        notes = []
+        if self.name not in self.text:
+            notes.append(f"expands to {self.name}")
+        if self.via == "tag":
+            notes.append(f"a tag of {self.target}")
+        elif self.via == "context":
+            notes.append(f"contexts: {self.name}: target:{self.target}")
+        note = f" ({'; '.join(notes)})" if notes else ""
+        return f"{self.location}: {self.text}{note}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A name that a target takes from outside the workspace: an image, layout, directory or git."""
+
+    name: str
+    location: Location
+    kind: Kind
+    text: str
+    context: bool = False
+
+
+class Resolver:
+    """Finds the target that a name in a Dockerfile means: by name first, then by tag."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Index names and tags; a tag whose value is not known yet is left out."""
+        self.names = Names(workspace.targets)
+        self._tags: dict[str, list[str]] = {}
+        for label, target in workspace.targets.items():
+            for tag in target.tags:
+                key = _canonical(tag)
+                if key and label not in self._tags.get(key, ()):
+                    self._tags.setdefault(key, []).append(label)
+
+    def find(self, target: Target, name: str) -> tuple[str, Via] | None:
+        """Return a label and how it was found; None for a name from outside.
+
+        A target never finds itself: ``FROM python`` in a target named python is the image outside.
+        Raises UserError where several targets could be meant.
+        """
+        found = self._single(self.names.find(name, target.directory), name, "name")
+        if found and found != target.label:
+            return found, "name"
+        key = _canonical(name) if self._tags else None
+        owners = [owner for owner in self._tags.get(key or "", ()) if owner != target.label]
+        found = self._single(owners, name, "tag")
+        return (found, "tag") if found else None
+
+    def _single(self, labels: list[str] | tuple[str, ...], name: str, what: str) -> str | None:
+        if len(labels) > 1:
+            raise UserError(
+                f"{name!r} is the {what} of several targets: {', '.join(sorted(labels))}",
+                hint="say which one under contexts:, such as "
+                f"contexts: {{{name!r}: 'target:{sorted(labels)[0]}'}}",
+            )
+        return labels[0] if labels else None
+
+    def edge(self, target: Target, reference: Reference, platform: str) -> Edge | Outside:
+        """Turn a reference into an edge, or into what comes from outside; DockerfileError."""
+        context = target.contexts.get(reference.name)
+        if isinstance(context, TargetContext):
+            return _edge(target, context.name, reference, "context", platform)
+        if context is not None:
+            return Outside(
+                reference.name, reference.location, reference.kind, reference.text, context=True
+            )
+        try:
+            found = self.find(target, reference.name)
+        except UserError as error:
+            raise DockerfileError(
+                error.message, location=reference.location, hint=error.hint
+            ) from None
+        if found:
+            return _edge(target, found[0], reference, found[1], platform)
+        self._plausible(reference)
+        return Outside(reference.name, reference.location, reference.kind, reference.text)
+
+    def _plausible(self, reference: Reference) -> None:
+        try:
+            references.parse(reference.name)
+        except UserError as error:
+            if "$" in reference.name:
+                hint = "a variable cannot stand here: name a stage that begins FROM it"
+            else:
+                hint = did_you_mean(reference.name, self.names.known()) or (
+                    f"say what it is in the build file: contexts: {{{reference.name!r}: …}}"
+                )
+            raise DockerfileError(
+                f"{reference.text}: {reference.name!r} is neither a stage, a context, a target "
+                f"nor an image ({error.message.rpartition(': ')[2]})",
+                location=reference.location,
+                hint=hint,
+            ) from None
+
+
+def _edge(target: Target, label: str, reference: Reference, via: Via, platform: str) -> Edge:
+    return Edge(
+        target.label,
+        label,
+        reference.kind,
+        via,
+        reference.location,
+        reference.text,
+        reference.name,
+        (platform,),
+    )
+
+
+def _canonical(text: str) -> str | None:
+    """Return a tag in one spelling, None for what names no tag."""
+    try:
+        parsed = references.parse(text)
+    except UserError:
+        return None
+    return None if parsed.digest else str(parsed)

@@ -1,0 +1,257 @@
+"""What a Dockerfile refers to outside itself, for one target stage, arguments and platform.
+
+Only stages that are needed count. Names are resolved as BuildKit does: FROM finds earlier stages
+by their name in lower case (so a mixed-case FROM finds none), COPY --from and RUN --mount=from find
+stages in any case and by number, and a named context stands before the stage of its name.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mkbuild.dockerfile import mounts, words
+from mkbuild.dockerfile.instructions import Arg, Copy, Dockerfile, Env, Run, Stage, Statement
+from mkbuild.errors import DockerfileError, MkbuildError
+from mkbuild.location import Location
+from mkbuild.oci.model import Platform
+
+Kind: TypeAlias = Literal["FROM", "COPY --from", "RUN --mount"]
+
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A name that is no stage: expanded in ``name``, as written in ``text``; its stage's number."""
+
+    name: str
+    location: Location
+    kind: Kind
+    text: str
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The stages that are needed (numbers, ascending), and what they refer to outside."""
+
+    stages: tuple[int, ...]
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What decides which stages are needed and what names expand to."""
+
+    stage: str | None
+    args: Mapping[str, str]
+    platform: Platform
+    build_platform: Platform
+    contexts: Container[str] = ()
+
+
+def needs(dockerfile: Dockerfile, build: Build) -> Needs:
+    """Find needed stages and outside references; raises DockerfileError, located."""
+    walk = _Walk(dockerfile, build)
+    walk.visit(walk.wanted())
+    found = sorted(
+        walk.references.values(), key=lambda r: (r.stage, r.location.line, r.kind, r.name)
+    )
+    return Needs(tuple(sorted(walk.seen)), tuple(found))
+
+
+@dataclass(slots=True)
+class _Scope:
+    """Variables at a stage's end; ENV wins over ARG."""
+
+    args: dict[str, str]
+    env: dict[str, str]
+
+    def all(self) -> dict[str, str]:
+        return {**self.args, **self.env}
+
+
+class _Walk:
+    def __init__(self, dockerfile: Dockerfile, build: Build) -> None:
+        self.dockerfile = dockerfile
+        self.build = build
+        self.named = {stage.name: stage.index for stage in dockerfile.stages if stage.name}
+        self.globals = self._globals()
+        self.seen: set[int] = set()
+        self.references: dict[tuple[Kind, str, Location], Reference] = {}
+        self._scopes: dict[int, _Scope] = {}
+
+    def wanted(self) -> int:
+        """Return the number of the stage to build."""
+        stages, wanted = self.dockerfile.stages, self.build.stage
+        if not wanted:
+            return len(stages) - 1
+        if wanted.lower() in self.named:
+            return self.named[wanted.lower()]
+        if wanted.isdecimal() and int(wanted) < len(stages):
+            return int(wanted)
+        known = ", ".join(self.named) or "none has a name"
+        raise DockerfileError(
+            f"there is no stage {wanted!r}",
+            location=Location(self.dockerfile.name),
+            hint=f"stages: {known}",
+        )
+
+    def visit(self, first: int) -> None:
+        """Visit a stage and all that it needs, without recursion."""
+        waiting = [first]
+        while waiting:
+            index = waiting.pop()
+            if index not in self.seen:
+                self.seen.add(index)
+                waiting += self._stage(self.dockerfile.stages[index])
+
+    def _stage(self, stage: Stage) -> list[int]:
+        needed: list[int] = []
+        if stage.name and stage.name in self.build.contexts:
+            text = f"FROM {stage.base.base} AS {stage.base.alias or stage.name}"
+            self._refer(stage.name, stage.start.location, "FROM", text, stage.index)
+            return needed
+        name = self.base(stage)
+        parent = self._parent(stage, name)
+        if parent is not None:
+            needed.append(parent)
+        elif name != SCRATCH:
+            self._refer(name, stage.start.location, "FROM", f"FROM {stage.base.base}", stage.index)
+        scope = self._start(parent)
+        for statement in stage.statements:
+            self._statement(statement, stage, scope, needed)
+        return needed
+
+    def base(self, stage: Stage) -> str:
+        """Return a FROM's name, expanded with what stands before the first FROM."""
+        name = self._expand(stage.base.base, self.globals, stage.start.location)
+        if not name:
+            raise DockerfileError(
+                f"the base {stage.base.base!r} expands to nothing",
+                location=stage.start.location,
+                hint="give the ARG before the first FROM a default, or set it under args:",
+            )
+        return name
+
+    def _parent(self, stage: Stage, name: str) -> int | None:
+        earlier = self.dockerfile.stages[: stage.index]
+        return next((other.index for other in reversed(earlier) if other.name == name), None)
+
+    def _start(self, parent: int | None) -> _Scope:
+        """Return the variables that a stage starts with: those at its base stage's end."""
+        chain: list[Stage] = []
+        while parent is not None and parent not in self._scopes:
+            stage = self.dockerfile.stages[parent]
+            chain.append(stage)
+            parent = self._parent(stage, self.base(stage))
+        scope = self._scopes[parent] if parent is not None else _Scope({}, {})
+        for stage in reversed(chain):
+            scope = _Scope(dict(scope.args), dict(scope.env))
+            for statement in stage.statements:
+                self._declare(statement, scope)
+            self._scopes[stage.index] = scope
+        return _Scope(dict(scope.args), dict(scope.env))
+
+    def _statement(
+        self, statement: Statement, stage: Stage, scope: _Scope, needed: list[int]
+    ) -> None:
+        match statement.body:
+            case Copy(from_=name) if name:
+                self._source(name, statement, "COPY --from", stage, needed)
+            case Run(mounts=raws):
+                for raw in raws:
+                    name = self._mount(raw, statement, scope)
+                    if name:
+                        self._source(name, statement, "RUN --mount", stage, needed, raw)
+            case _:
+                self._declare(statement, scope)
+
+    def _mount(self, raw: str, statement: Statement, scope: _Scope) -> str:
+        if "from" not in raw.lower():
+            return ""
+        variables = scope.all()
+        try:
+            mount = mounts.parse(
+                raw, lambda word: words.expand(word, variables, self.dockerfile.escape)
+            )
+        except MkbuildError as error:
+            raise error.at(statement.location) from None
+        return mount.from_
+
+    def _source(  # noqa: PLR0913 -- what is read, by what, where
+        self,
+        name: str,
+        statement: Statement,
+        kind: Kind,
+        stage: Stage,
+        needed: list[int],
+        raw: str | None = None,
+    ) -> None:
+        text = f"COPY --from={name}" if raw is None else f"RUN --mount={raw}"
+        index = self.named.get(name.lower())
+        if index is None and name.isdecimal():
+            index = int(name)
+        if index is not None and index < len(self.dockerfile.stages):
+            if index < stage.index:  # a later one is the plan's error to raise
+                needed.append(index)
+        elif name != SCRATCH:
+            self._refer(name, statement.location, kind, text, stage.index)
+
+    def _refer(self, name: str, location: Location, kind: Kind, text: str, stage: int) -> None:
+        reference = Reference(name, location, kind, text, stage)
+        self.references.setdefault((kind, name, location), reference)
+
+    def _declare(self, statement: Statement, scope: _Scope) -> None:
+        match statement.body:
+            case Arg(pairs=pairs):
+                for name, default in pairs:
+                    value = self._arg(name, default, scope.all(), statement.location)
+                    if value is not None:
+                        scope.args[name] = value
+            case Env(pairs=pairs):
+                before = scope.all()
+                for name, value in pairs:
+                    scope.env[name] = self._expand(value, before, statement.location)
+            case _:
+                pass
+
+    def _arg(
+        self, name: str, default: str | None, scope: Mapping[str, str], location: Location
+    ) -> str | None:
+        if name in self.build.args:
+            return self.build.args[name]
+        if default is not None:
+            return self._expand(default, scope, location)
+        return self.globals.get(name)
+
+    def _globals(self) -> dict[str, str]:
+        scope = platform_args(self.build)
+        for statement in self.dockerfile.args:
+            assert isinstance(statement.body, Arg)  # noqa: S101 -- by construction
+            for name, default in statement.body.pairs:
+                if name in self.build.args:
+                    scope[name] = self.build.args[name]
+                elif default is not None:
+                    scope[name] = self._expand(default, scope, statement.location)
+        return scope
+
+    def _expand(self, word: str, scope: Mapping[str, str], location: Location) -> str:
+        try:
+            return words.expand(word, scope, self.dockerfile.escape)
+        except MkbuildError as error:
+            raise error.at(location) from None
+
+
+def platform_args(build: Build) -> dict[str, str]:
+    """Return the ARGs that every FROM sees (Dockerfile reference, "Automatic platform ARGs")."""
+    values: dict[str, str] = {"TARGETSTAGE": build.stage or "default"}
+    for prefix, platform in (("TARGET", build.platform), ("BUILD", build.build_platform)):
+        values |= {
+            f"{prefix}PLATFORM": str(platform),
+            f"{prefix}OS": platform.os,
+            f"{prefix}OSVERSION": platform.os_version,
+            f"{prefix}ARCH": platform.architecture,
+            f"{prefix}VARIANT": platform.variant,
+        }
+    return {name: build.args.get(name, value) for name, value in values.items()}
