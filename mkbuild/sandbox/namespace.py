@@ -6,7 +6,7 @@ from pathlib import Path
 from mkbuild.sandbox import process, seccomp, wire
 from mkbuild.sandbox.spec import Output, RunOutcome, RunSpec
 
-_ALL_IDS = 2**32 - 1
+ALL_IDS = 2**32 - 1
 
 
 def held_ids() -> int:
@@ -27,7 +27,7 @@ class NamespaceSandbox:
 
     def __init__(self) -> None:
         ids = held_ids()
-        self._userns = ids < _ALL_IDS
+        self._userns = ids < ALL_IDS
         self._one_id = ids == 1
         self._program = seccomp.program(os.uname().machine, one_id=self._one_id)
         self._runs = process.Runs()

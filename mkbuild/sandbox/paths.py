@@ -7,8 +7,8 @@ renames directories at the same time leads out. Child side: os alone.
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing costs the child 10 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
