@@ -6,7 +6,6 @@ brackets follows from that.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -184,36 +183,27 @@ def _escape(character: str) -> str:
 
 
 def _class(regex: str, position: int) -> tuple[str, int]:
+    """Translate a class from behind its ``[``; return it and where it ends."""
     negated = regex.startswith("^", position)
-    members = _members(regex, position + negated)
-    out = []
-    for position, low, high in members:  # noqa: B007, PLW2901 -- the last position is needed
+    position += negated
+    out, first = ["[^" if negated else "["], True
+    while first or not regex.startswith("]", position):
+        first = False
+        low, position = _member(regex, position)
         if len(low) > 1:
             out.append(low)
-        elif high < low:
-            raise PatternError(_SYNTAX)
-        else:
-            out.append(re.escape(low) + ("" if high == low else "-" + re.escape(high)))
-    return "[" + ("^" if negated else "") + "".join(out) + "]", position
-
-
-def _members(regex: str, position: int) -> Iterator[tuple[int, str, str]]:
-    """Yield each member of a class: where the next begins, its first and last character.
-
-    A named class (``\\d``) comes as its text in both places.
-    """
-    start = position
-    while position == start or not regex.startswith("]", position):
-        low, position = _member(regex, position)
+            continue
         high = low
-        ranged = regex.startswith("-", position) and not regex.startswith("-]", position)
-        if ranged and len(low) == 1:
+        if regex.startswith("-", position) and not regex.startswith("-]", position):
             high, position = _member(regex, position + 1)
-        closed = regex.startswith("]", position)
-        yield position + closed, low, high
+        if len(high) > 1 or high < low:
+            raise PatternError(_SYNTAX)
+        out.append(re.escape(low) + ("" if high == low else "-" + re.escape(high)))
+    return "".join([*out, "]"]), position + 1
 
 
 def _member(regex: str, position: int) -> tuple[str, int]:
+    r"""Read one character of a class, or the inside of a named class (``\d``)."""
     if position >= len(regex):
         raise PatternError(_SYNTAX)
     if regex[position] != "\\":

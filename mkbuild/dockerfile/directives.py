@@ -50,7 +50,10 @@ def check_escape(value: str) -> str:
 
 
 def find_syntax(text: str) -> str:
-    """Find the frontend that a file asks for: by directive, ``//`` directive or JSON; else ``""``."""
+    """Find the frontend that a file asks for; ``""`` where it asks for none.
+
+    It may ask by a directive, by one that begins with ``//``, or as a JSON object.
+    """
     body = _without_shebang(text)
     found = _find(body, "syntax", "#") or _find(body, "syntax", "//")
     if found or not body.lstrip().startswith("{"):

@@ -6,7 +6,6 @@ and how a value is quoted in messages and in image history are Go's (unicode, st
 
 import json
 import re
-from collections.abc import Iterable
 from decimal import Decimal
 
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501
@@ -58,11 +57,6 @@ def _quote_character(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
 
 
-def quote_all(texts: Iterable[str]) -> str:
-    """Quote a list as ``%q`` does: ``["a" "b"]``."""
-    return "[" + " ".join(map(quote, texts)) + "]"
-
-
 def boolean(text: str) -> bool | None:
     """Read a boolean as strconv.ParseBool does; None where it is none."""
     return True if text in _TRUE else False if text in _FALSE else None
@@ -100,29 +94,6 @@ def duration(text: str) -> int | None:
         )
         position = part.end()
     return sign * int(total) if total <= _MAX_DURATION else None
-
-
-def format_duration(nanoseconds: int) -> str:
-    """Write a duration as time.Duration's String does: ``1m30s``, ``1.5s``, ``250ms``."""
-    if nanoseconds == 0:
-        return "0s"
-    sign, rest = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
-    for unit in ("ns", "\xb5s", "ms"):
-        if rest < _NANOSECONDS[unit] * 1000:
-            return f"{sign}{_fraction(rest, _NANOSECONDS[unit])}{unit}"
-    minutes, rest = divmod(rest, _NANOSECONDS["m"])
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{_fraction(rest, _NANOSECONDS['s'])}s"
-    if hours:
-        return f"{sign}{hours}h{minutes}m{seconds}"
-    return f"{sign}{minutes}m{seconds}" if minutes else f"{sign}{seconds}"
-
-
-def _fraction(value: int, unit: int) -> str:
-    whole, rest = divmod(value, unit)
-    if not rest:
-        return str(whole)
-    return f"{whole}.{str(rest).zfill(len(str(unit)) - 1).rstrip('0')}"
 
 
 def json_array(text: str) -> list[object] | None:

@@ -1,7 +1,7 @@
 """HEALTHCHECK (Dockerfile reference, "HEALTHCHECK")."""
 
 from mkbuild.dockerfile import flags, golang
-from mkbuild.dockerfile.flags import Flags, FlagError
+from mkbuild.dockerfile.flags import FlagError, Flags
 from mkbuild.dockerfile.instructions import Command, HealthcheckCmd, HealthcheckNone
 from mkbuild.dockerfile.node import Node
 from mkbuild.dockerfile.shape import some

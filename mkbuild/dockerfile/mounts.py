@@ -20,7 +20,22 @@ _ALIASES = {
     "rw": "readwrite",
 }
 _KEYS = frozenset(
-    "type from source target readonly readwrite id sharing required size mode uid gid env".split()
+    {
+        "type",
+        "from",
+        "source",
+        "target",
+        "readonly",
+        "readwrite",
+        "id",
+        "sharing",
+        "required",
+        "size",
+        "mode",
+        "uid",
+        "gid",
+        "env",
+    }
 )
 _FLAGS = frozenset({"readonly", "readwrite", "required"})
 _UNSIGNED = 1 << 32

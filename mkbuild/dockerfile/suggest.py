@@ -6,16 +6,16 @@ from collections.abc import Iterable
 _CUTOFF = 0.6
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], cutoff: float = _CUTOFF) -> str | None:
     """Return the known word that is most like ``word``; None where none is, or it is known.
 
-    Case does not count in the comparison.
+    Case does not count in the comparison; ``cutoff`` is 0 for anything, 1 for nothing but itself.
     """
     by_folded = {name.casefold(): name for name in sorted(known)}
     folded = word.casefold()
     if folded in by_folded:
         return None
-    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=_CUTOFF)
+    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=cutoff)
     return by_folded[found[0]] if found else None
 
 

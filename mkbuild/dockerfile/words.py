@@ -41,7 +41,9 @@ class Expansion:
 
 
 _DEFAULT = Options()
-_CONTENT = Options(quotes=False)
+CONTENT = Options(quotes=False)
+r"""How the content of a heredoc is read: quotes are kept, escapes are always ``\\``."""
+
 _SPECIAL = re.compile(r"[$'\"<\\`]")
 _RUNS = {escape: re.compile(f"[^$'\"<}}/{re.escape(escape)}]+") for escape in ("\\", "`")}
 
@@ -60,9 +62,9 @@ def expand_words(
     return _Expander(word, env, options or Options(escape=escape)).split()
 
 
-def expand_content(content: str, env: Mapping[str, str]) -> Expansion:
-    r"""Expand the content of a heredoc: quotes are kept, escapes are always ``\``."""
-    return examine(content, env, _CONTENT)
+def expand_content(content: str, env: Mapping[str, str]) -> str:
+    """Expand the content of a heredoc. Raises DockerfileError, to be located by the caller."""
+    return _Expander(content, env, CONTENT).text()
 
 
 def examine(word: str, env: Mapping[str, str], options: Options = _DEFAULT) -> Expansion:
