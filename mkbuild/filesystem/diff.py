@@ -5,7 +5,7 @@ holds, hides by explicit whiteouts only (OCI image spec, layer.md), and ignores 
 mtime: so the same change is the same diff, whichever sandbox or copy made it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -29,6 +29,9 @@ class Diff:
     toc: Toc
     sources: Mapping[bytes, Source] = field(default_factory=dict)
 
+
+ContentOf: TypeAlias = Callable[[Located], bytes]
+"""Gives the raw SHA-256 of a regular file of the state below whose entry lacks it."""
 
 NEW = ""
 """Origin of what a builder has put: it lies in no tree yet."""
@@ -75,9 +78,12 @@ class DiffBuilder:
         self.view.remove(path)
         self._touched[path] = None
 
-    def finish(self) -> Diff:
-        """Return the canonical diff between the base and the view."""
-        entries = canonical_entries(self.base, self.view, self._touched)
+    def finish(self, content_of: ContentOf | None = None) -> Diff:
+        """Return the canonical diff between the base and the view.
+
+        ``content_of`` as for :func:`canonical_entries`.
+        """
+        entries = canonical_entries(self.base, self.view, self._touched, content_of)
         kept = {entry.content for entry in entries}
         sources = {key: source for key, source in self._sources.items() if key in kept}
         paths = {entry.path for entry in entries}
@@ -96,22 +102,28 @@ def same(new: Entry, old: Entry) -> bool:
     return new == old
 
 
-def canonical_entries(base: Index, view: Index, touched: Iterable[str]) -> list[Entry]:
+def canonical_entries(
+    base: Index, view: Index, touched: Iterable[str], content_of: ContentOf | None = None
+) -> list[Entry]:
     """List what differs at the touched paths: entries, whiteouts, and all their ancestors.
 
     A hard link to a file that is left out, since it equals the one below, becomes a file of its
-    own (BuildKit's way); its view must give it a content source.
+    own (BuildKit's way); its view must give it a content source. ``content_of`` is asked where a
+    file of the base equals the new one in all but a content that its entry does not tell; without
+    it such a file counts as changed.
     """
     found: dict[str, Entry] = {}
-    leaders: dict[str, str] = {}
+    leaders: dict[tuple[str, str], str] = {}
     for path in sorted(touched, key=toc.order):
         new, old = view.get(path), base.get(path)
         if new is None:
             if old is not None and _is_directory(view, path.rpartition("/")[0]):
                 found[path] = Entry(path, toc.WHITEOUT)
             continue
-        if old is None or not same(new.entry, old.entry):
-            leader = leaders.setdefault(new.inode, path) if _is_file(new) else path
+        if old is None or not _unchanged(new, old, content_of):
+            leader = path
+            if new.entry.type != toc.DIRECTORY:
+                leader = leaders.setdefault((new.origin, new.inode), path)
             found[path] = new.entry if leader == path else Entry(path, toc.HARDLINK, link=leader)
         if old is not None and old.entry.type == new.entry.type == toc.DIRECTORY:
             for name in base.children(path):
@@ -123,13 +135,23 @@ def canonical_entries(base: Index, view: Index, touched: Iterable[str]) -> list[
     return list(found.values())
 
 
+def _unchanged(new: Located, old: Located, content_of: ContentOf | None) -> bool:
+    if new is old:
+        return True
+    below = old.entry
+    if (
+        content_of is not None
+        and below.type == toc.FILE
+        and below.content is None
+        and below == new.entry._replace(content=None)
+    ):
+        below = below._replace(content=content_of(old))
+    return same(new.entry, below)
+
+
 def _is_directory(view: Index, path: str) -> bool:
     found = view.get(path)
     return found is not None and found.entry.type == toc.DIRECTORY
-
-
-def _is_file(located: Located) -> bool:
-    return located.entry.type != toc.DIRECTORY
 
 
 def _add_ancestors(path: str, view: Index, found: dict[str, Entry]) -> None:

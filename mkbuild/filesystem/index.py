@@ -77,12 +77,14 @@ class Index:
 
     def walk(self, path: str = "") -> Iterator[Located]:
         """Iterate over a path and all below it, a directory before what it holds, sorted."""
-        found = self._paths.get(path)
-        if found is None:
-            return
-        yield found
-        for name in self.children(path):
-            yield from self.walk(f"{path}/{name}" if path else name)
+        todo = [path] if path in self._paths else []
+        while todo:
+            at = todo.pop()
+            yield self._paths[at]
+            below = self._children.get(at)
+            if below:
+                prefix = at + "/" if at else ""
+                todo.extend(prefix + name for name in sorted(below, reverse=True))
 
     def embedded(self, path: str) -> bytes | None:
         """Return the contents of /etc/passwd or /etc/group, where the state has them."""
@@ -144,10 +146,13 @@ class Index:
         self._forget(path)
 
     def _forget(self, path: str) -> None:
-        del self._paths[path]
-        self._embedded.pop(path, None)
-        for name in self._children.pop(path, ()):
-            self._forget(f"{path}/{name}")
+        # A path may be deeper than Python recurses.
+        todo = [path]
+        while todo:
+            gone = todo.pop()
+            del self._paths[gone]
+            self._embedded.pop(gone, None)
+            todo.extend(f"{gone}/{name}" for name in self._children.pop(gone, ()))
 
     def apply(self, changes: Toc, origin: str) -> "Index":
         """Return the state after a diff or layer; parents that it leaves out are 0755 root.
@@ -172,19 +177,23 @@ class Index:
                 if leader is not None:
                     after.put(Located(leader._replace(path=entry.path), origin, entry.link))
                 continue
-            leaders[entry.path] = entry
-            after.put(Located(entry, origin, entry.path))
+            # Opaque says something of the diff, nothing of the state.
+            kept = entry._replace(opaque=False) if entry.opaque else entry
+            leaders[entry.path] = kept
+            after.put(Located(kept, origin, entry.path))
         after.embed(changes.embedded)
         return after
 
     def make_parents(self, path: str) -> None:
-        """Make the missing ancestors of a path, 0755 root."""
-        parent = path.rpartition("/")[0]
-        if not path:
-            return
-        found = self._paths.get(parent)
-        if found is None or found.entry.type != toc.DIRECTORY:
-            self.make_parents(parent)
+        """Make the missing ancestors of a path, 0755 root; what is no directory gives way."""
+        missing = []
+        while path:
+            path = path.rpartition("/")[0]
+            found = self._paths.get(path)
+            if found is not None and found.entry.type == toc.DIRECTORY:
+                break
+            missing.append(path)
+        for parent in reversed(missing):
             self.put(Located(Entry(parent, toc.DIRECTORY, 0o755), "", parent))
 
     def embed(self, contents: Mapping[str, bytes]) -> None:

@@ -8,9 +8,10 @@ has the same bytes.
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
@@ -102,32 +103,107 @@ def encode(toc: Toc) -> tuple[bytes, bytes]:
 
 
 def decode(structure: bytes, contents: bytes | None) -> Toc:
-    """Read a TOC; without contents every file's ``content`` is None. Raises ArchiveError."""
+    """Read a TOC; without contents every file's ``content`` is None.
+
+    Raises ArchiveError for whatever :func:`encode` would not write: TOCs come from shared caches.
+    """
     try:
         document = json.loads(structure)
         if document["version"] != 1:
             message = f"a TOC of version {document['version']}; this mkbuild reads version 1"
             raise ArchiveError(message)
         columns = [document.get(name, ()) for name in _COLUMNS]
+        _check_columns(*columns)
         entries = [Entry(*row) for row in zip(*columns, strict=True)]
         for i, link in document["link"]:
-            entries[i] = entries[i]._replace(link=link)
+            entries[i] = entries[i]._replace(link=_checked(link, str))
         for i, major, minor in document["device"]:
-            entries[i] = entries[i]._replace(device=(major, minor))
+            device = (_checked(major, int), _checked(minor, int))
+            entries[i] = entries[i]._replace(device=device)
         for i in document["opaque"]:
             entries[i] = entries[i]._replace(opaque=True)
         for i, pairs in document["xattrs"]:
-            xattrs = tuple((name, bytes.fromhex(value)) for name, value in pairs)
+            xattrs = tuple((_checked(name, str), bytes.fromhex(value)) for name, value in pairs)
             entries[i] = entries[i]._replace(xattrs=xattrs)
         embedded = {path: base64.b64decode(data) for path, data in document["embedded"].items()}
         if contents is not None:
             files = [i for i, entry in enumerate(entries) if entry.type == FILE]
+            if len(contents) != 32 * len(files):
+                message = f"{len(contents)} bytes of digests for {len(files)} files"
+                raise ValueError(message)
             for i, position in zip(files, range(0, len(contents), 32), strict=True):
                 entries[i] = entries[i]._replace(content=contents[position : position + 32])
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        _check_entries(entries)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         message = f"a TOC that cannot be read: {error}"
         raise ArchiveError(message) from error
     return Toc(tuple(entries), embedded)
+
+
+_T = TypeVar("_T")
+_LETTERS = frozenset((DIRECTORY, FILE, SYMLINK, CHAR, BLOCK, FIFO, HARDLINK, WHITEOUT))
+_RANGES = ((0, 0o7777), (0, (1 << 32) - 2), (0, (1 << 32) - 2), (0, 1 << 62), (-(1 << 34), 1 << 34))
+# In one string of all paths, each between NULs, these tell of a path that is not clean.
+_UNCLEAN = ("//", "/\0", "\0/", "/./", "/../", "\0./", "\0../", "/.\0", "/..\0", "\0.\0", "\0..\0")
+
+
+def _checked(value: object, kind: type[_T]) -> _T:
+    if type(value) is not kind:
+        message = f"{value!r:.100} is not of type {kind.__name__}"
+        raise TypeError(message)
+    return value
+
+
+def _check_columns(paths: Sequence[str], types: str, *numbers: Sequence[int]) -> None:
+    """Check whole columns at a time: there are a hundred thousand entries."""
+    joined = "\0" + "\0".join(paths) + "\0"
+    joined.encode("utf-8", "surrogateescape")
+    if (paths and joined.count("\0") != len(paths) + 1) or any(bad in joined for bad in _UNCLEAN):
+        raise ValueError("a path that is not clean")
+    keys = list(map(order, paths))
+    if any(map(operator.ge, keys, keys[1:])) or (len(keys) > 1 and not all(keys[1:])):
+        raise ValueError("paths out of order")
+    if not _LETTERS.issuperset(types):
+        raise ValueError("an unknown type")
+    for column, (low, high) in zip(numbers, _RANGES, strict=True):
+        if column and (set(map(type, column)) != {int} or min(column) < low or max(column) > high):
+            raise ValueError("a number out of range")
+
+
+def _check_entries(entries: Sequence[Entry]) -> None:
+    leaders: set[str] = set()
+    for entry in entries:
+        if entry.type == HARDLINK:
+            if entry.link not in leaders:
+                message = f"a hard link to {entry.link!r}, which is no file before it"
+                raise ValueError(message)
+        elif entry.type not in {DIRECTORY, WHITEOUT}:
+            leaders.add(entry.path)
+        _check_members(entry)
+
+
+def _check_members(entry: Entry) -> None:
+    device = entry.device
+    if (device is not None) != (entry.type in {CHAR, BLOCK}) or (
+        device is not None and not (0 <= device[0] < 1 << 12 and 0 <= device[1] < 1 << 20)
+    ):
+        raise ValueError("a device that is none")
+    if entry.link:
+        entry.link.encode("utf-8", "surrogateescape")
+    if bool(entry.link) != (entry.type in {SYMLINK, HARDLINK}) or "\0" in entry.link:
+        raise ValueError("a link that is none")
+    if entry.opaque and entry.type != DIRECTORY:
+        raise ValueError("opaque, and no directory")
+    if not entry.path and entry.type != DIRECTORY:
+        raise ValueError("a root that is no directory")
 
 
 def digest_of(structure: bytes, contents: bytes) -> Digest:

@@ -1,1 +1,1 @@
-"""States made real: TOCs, diffs, tar layers, overlay trees."""
+"""Trees on disk: layers read and written, uppers and full trees scanned, diffs merged and kept."""

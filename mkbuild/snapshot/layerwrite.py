@@ -1,0 +1,247 @@
+"""Writes a diff as a layer: tar, diff ID, compression, store, side by side on the cores there are.
+
+The tar is cut into blocks of a megabyte, whatever its entries; each is compressed on its own with
+the 32 KiB before it as dictionary. So the bytes of a blob depend on the diff, the compression and
+the versions of isal, zlib and zstd, never on the number of threads.
+"""
+
+import hashlib
+import struct
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, assert_never
+
+from mkbuild.action import LayerRecord
+from mkbuild.digest import Digest
+from mkbuild.filesystem import toc
+from mkbuild.filesystem.diff import Diff
+from mkbuild.oci import mediatype
+from mkbuild.snapshot import tarwriter
+from mkbuild.store.protocol import BlobStore, BlobWriter
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+BLOCK = 1 << 20
+_WINDOW = 1 << 15
+_AHEAD = 4
+"""Blocks in flight at most, each with its compressed form: what bounds the memory."""
+
+# RFC 1952: no name, no time, an unknown system; no flags, as levels differ by library.
+_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+
+Algorithm = Literal["gzip", "zstd", "none"]
+Level = Literal["speed", "default", "size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How a layer is compressed; part of no key."""
+
+    algorithm: Algorithm = "gzip"
+    level: Level = "default"
+
+    @property
+    def media_type(self) -> str:
+        """Layer media type (OCI image spec, layer.md)."""
+        match self.algorithm:
+            case "gzip":
+                return mediatype.OCI_LAYER_GZIP
+            case "zstd":
+                return mediatype.OCI_LAYER_ZSTD
+            case "none":
+                return mediatype.OCI_LAYER
+        assert_never(self.algorithm)
+
+
+def named(word: str) -> Compression:
+    """Return what ``compression:`` means by a word; raises ValueError for others.
+
+    ``no``, ``speed``, ``default`` and ``size`` are Makisu's; ``zstd``, ``zstd-speed`` and
+    ``zstd-size`` take the other algorithm.
+    """
+    match word:
+        case "no":
+            return Compression("none")
+        case "default" | "gzip":
+            return Compression("gzip")
+        case "zstd":
+            return Compression("zstd")
+        case "speed":
+            return Compression("gzip", "speed")
+        case "size":
+            return Compression("gzip", "size")
+        case "zstd-speed":
+            return Compression("zstd", "speed")
+        case "zstd-size":
+            return Compression("zstd", "size")
+        case _:
+            message = (
+                f"unknown compression {word!r}: one of no, speed, default, size, "
+                "zstd, zstd-speed, zstd-size"
+            )
+            raise ValueError(message)
+
+
+def write_layer(
+    diff: Diff, store: BlobStore, compression: Compression, threads: int = 2
+) -> LayerRecord:
+    """Write a diff's layer into a store, and its TOC's two blobs beside it.
+
+    ``threads``: how many compress; the bytes do not depend on it. Raises StepError where a source
+    changed while it was read: nothing of the layer is then in the store.
+    """
+    structure, contents = toc.encode(diff.toc)
+    diff_id = hashlib.sha256()
+    blocks = _cut(tarwriter.stream(diff))
+    with store.writer() as writer:
+        match compression.algorithm:
+            case "none":
+                _copy(blocks, diff_id.update, writer)
+            case "gzip":
+                _gzip(blocks, diff_id.update, writer, compression.level, threads)
+            case "zstd":
+                _zstd(blocks, diff_id.update, writer, compression.level)
+            case _:
+                assert_never(compression.algorithm)
+        digest, size = writer.commit()
+    store.put(structure)
+    store.put(contents)
+    return LayerRecord(
+        digest,
+        size,
+        compression.media_type,
+        Digest("sha256:" + diff_id.hexdigest()),
+        toc.digest_of(structure, contents),
+    )
+
+
+def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut a stream into blocks of equal size, the last one shorter."""
+    parts: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        rest = piece
+        while length + len(rest) >= BLOCK:
+            cut = BLOCK - length
+            parts.append(rest[:cut])
+            yield b"".join(parts)
+            parts, length, rest = [], 0, rest[cut:]
+        if rest:
+            parts.append(rest)
+            length += len(rest)
+    if parts:
+        yield b"".join(parts)
+
+
+def _copy(blocks: Iterable[bytes], update: Callable[[bytes], None], writer: BlobWriter) -> None:
+    for block in blocks:
+        update(block)
+        writer.write(block)
+
+
+def _gzip(
+    blocks: Iterable[bytes],
+    update: Callable[[bytes], None],
+    writer: BlobWriter,
+    level: Level,
+    threads: int,
+) -> None:
+    """Gzip (RFC 1952) of one member; blocks end at a byte by an empty stored block."""
+    from isal import isal_zlib
+
+    compress = _deflate(level)
+    check = size = 0
+    writer.write(_GZIP_HEAD)
+
+    def consume(block: bytes) -> None:
+        nonlocal check, size
+        update(block)
+        check = isal_zlib.crc32(block, check)
+        size += len(block)
+
+    for data in _in_order(blocks, consume, compress, threads):
+        writer.write(data)
+    # The last block of deflate, empty: fixed codes, end of block.
+    writer.write(b"\x03\x00" + struct.pack("<II", check, size & 0xFFFFFFFF))
+
+
+def _deflate(level: Level) -> Callable[[bytes, bytes], bytes]:
+    """Return what compresses a block (raw deflate, RFC 1951) after a dictionary."""
+    module: Any
+    if level == "size":
+        # isal gives up too much here; zlib is slower, and as small as Go's and GNU's.
+        import zlib as module
+
+        number = 7
+    else:
+        from isal import isal_zlib as module
+
+        number = 0 if level == "speed" else 2
+
+    def compress(block: bytes, dictionary: bytes) -> bytes:
+        deflate = module.compressobj(number, module.DEFLATED, -15, 8, 0, dictionary)
+        data: bytes = deflate.compress(block) + deflate.flush(module.Z_SYNC_FLUSH)
+        return data
+
+    return compress
+
+
+def _in_order(
+    blocks: Iterable[bytes],
+    consume: Callable[[bytes], None],
+    compress: Callable[[bytes, bytes], bytes],
+    threads: int,
+) -> Iterator[bytes]:
+    """Compress blocks on several threads, hash them on another; yield the results in order."""
+    iterator = iter(blocks)
+    first = next(iterator, b"")
+    second = next(iterator, None)
+    if second is None:
+        # Most layers of a RUN: not worth a thread.
+        consume(first)
+        yield compress(first, b"")
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    pending: deque[tuple[Future[None], Future[bytes]]] = deque()
+    with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as hasher:
+        dictionary = b""
+        for block in _chain(first, second, iterator):
+            pending.append(
+                (hasher.submit(consume, block), pool.submit(compress, block, dictionary))
+            )
+            dictionary = block[-_WINDOW:]
+            if len(pending) > _AHEAD:
+                hashed, compressed = pending.popleft()
+                hashed.result()
+                yield compressed.result()
+        for hashed, compressed in pending:
+            hashed.result()
+            yield compressed.result()
+
+
+def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    yield from rest
+
+
+_ZSTD_LEVELS: dict[Level, int] = {"speed": 1, "default": 3, "size": 12}
+
+
+def _zstd(
+    blocks: Iterable[bytes], update: Callable[[bytes], None], writer: BlobWriter, level: Level
+) -> None:
+    """Zstd (RFC 8878) in one frame: its own jobs depend on its parameters only."""
+    import zstandard
+
+    # Two workers always: the frame of one differs from that of none, not from that of many.
+    frame = zstandard.ZstdCompressor(level=_ZSTD_LEVELS[level], threads=2).compressobj()
+    for block in blocks:
+        update(block)
+        data = frame.compress(block)
+        if data:
+            writer.write(data)
+    writer.write(frame.flush())

@@ -1,0 +1,77 @@
+"""Reads blocks ahead in a thread of its own, and hashes them there.
+
+Decompressing and hashing release the GIL: a second core does them while the first one writes.
+"""
+
+import hashlib
+import queue
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from mkbuild.digest import Digest
+
+_AHEAD = 4
+"""Blocks in flight: what bounds the memory."""
+
+
+class ReadAhead:
+    """The blocks of a source; their digest, once all are read."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        """Begin to read."""
+        self._blocks = blocks
+        self._hash = hashlib.sha256()
+        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD)
+        self._stop = threading.Event()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for block in self._blocks:
+                self._hash.update(block)
+                self._queue.put(block)
+                if self._stop.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 -- raised again in the thread that reads
+            self._queue.put(error)
+        else:
+            self._queue.put(None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the blocks; raises what the source raised."""
+        while not self._ended:
+            block = self._queue.get()
+            if isinstance(block, bytes):
+                yield block
+            else:
+                self._ended = True
+                if block is not None:
+                    raise block
+
+    def digest(self) -> Digest:
+        """Digest of all blocks; reads what is left of them."""
+        for _ in self:
+            pass
+        return Digest("sha256:" + self._hash.hexdigest())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the thread, whatever it is doing."""
+        self._stop.set()
+        while self._thread.is_alive():
+            # One that waits to put a block needs room before it sees that it is to stop.
+            try:
+                self._queue.get_nowait()
+            except queue.Empty:
+                self._thread.join(0.01)
