@@ -10,7 +10,6 @@ from mkbuild.buildfile import sources
 from mkbuild.buildfile.target import (
     ContextSource,
     DirectoryContext,
-    GitContext,
     Output,
     Secret,
     Ssh,
@@ -106,12 +105,13 @@ def is_git(text: str) -> bool:
     return bool(_GIT.match(text))
 
 
-def main_context(text: str, base: Path) -> DirectoryContext | GitContext:
-    """Read the context of a lone Dockerfile."""
+def main_context(text: str, base: Path) -> str:
+    """Check the context of a lone Dockerfile: an absolute directory, or a git URL as it is."""
     try:
-        return sources.parse_main(text, str(base))
+        source = sources.parse_main(text, str(base))
     except ValueError as error:
         raise UsageError(f"{text}: {error}") from error
+    return source.path if isinstance(source, DirectoryContext) else text
 
 
 def context(text: str, base: Path) -> tuple[str, ContextSource]:

@@ -7,8 +7,6 @@ from typing import Literal, TypeAlias
 from mkbuild.buildfile.target import (
     Commit,
     ContextSource,
-    DirectoryContext,
-    GitContext,
     Network,
     Output,
     Secret,
@@ -36,13 +34,13 @@ class WorkspaceInput:
 
 @dataclass(frozen=True, slots=True)
 class DockerfileInput:
-    """A lone Dockerfile.
+    """A lone Dockerfile: ``context`` is an absolute directory, or a git URL (checked).
 
     ``dockerfile`` is absolute (relative to the root of a git context), None for ``Dockerfile`` in
     the context, ``-`` for standard input.
     """
 
-    context: DirectoryContext | GitContext
+    context: str
     dockerfile: str | None = None
     tags: tuple[str, ...] = ()
     target: str | None = None

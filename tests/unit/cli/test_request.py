@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from mkbuild.buildfile.target import DirectoryContext, Output
+from mkbuild.buildfile.target import Output
 from mkbuild.cli import build
 from mkbuild.cli.common import take_common
 from mkbuild.cli.request import is_directory, make_request
@@ -68,7 +68,7 @@ def test_a_lone_dockerfile(here: Path) -> None:
         env={"FROM_ENV": "x"},
     )
     assert made.input == DockerfileInput(
-        DirectoryContext(str(here / "app")),
+        str(here / "app"),
         dockerfile=str(here / "app" / "Dockerfile.x"),
         tags=("a:1",),
         replicas=("r/a:1",),

@@ -90,7 +90,7 @@ def test_bad_contexts(text: str) -> None:
 
 
 def test_the_main_context() -> None:
-    assert values.main_context("./a/..", BASE) == DirectoryContext("/work")
+    assert values.main_context("./a/..", BASE) == "/work"
     with pytest.raises(UsageError, match="directory or a git URL"):
         values.main_context("target:x", BASE)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.cli.files import DiskFiles, Git
+from mkbuild.engine.files import DiskFiles, Git
 
 
 def git(directory: Path, *args: str) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.cli.workspace import find, load_workspace
 from mkbuild.engine.request import WorkspaceInput
+from mkbuild.engine.workspace import find_root, load_workspace
 from mkbuild.errors import UsageError
 
 EMPTY = "version: 1\n"
@@ -32,12 +32,12 @@ def tree(tmp_path: Path) -> Path:
     ],
 )
 def test_find(tree: Path, start: str, root: str) -> None:
-    assert find(tree / start) == tree / root
+    assert find_root(tree / start) == tree / root
 
 
 def test_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no BUILD\.yaml"):
-        find(tmp_path)
+        find_root(tmp_path)
 
 
 def test_load(tree: Path) -> None:

@@ -1,0 +1,40 @@
+"""What all tests share: machine-dependent tests, skipped with a reason; no skip is fine in CI."""
+
+import os
+
+import pytest
+
+from tests.support.machine import lacks
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what the machine cannot do."""
+    for marker in item.iter_markers():
+        reason = lacks(marker.name)
+        if reason:
+            pytest.skip(reason)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count skipped tests; expected failures report as skipped too, and are none."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skipped.append(report.nodeid)
+
+
+_skipped: list[str] = []
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail under CI=true where a test was skipped: what never runs shows nothing."""
+    if exitstatus == pytest.ExitCode.OK and _skipped and os.environ.get("CI") == "true":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _private_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep tests out of the user's own store, state and configuration."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("MKBUILD_")]:
+        del os.environ[name]
+    for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        os.environ[variable] = str(home / variable.lower())
