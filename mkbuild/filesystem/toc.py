@@ -126,14 +126,9 @@ def decode(structure: bytes, contents: bytes | None) -> Toc:
             xattrs = tuple((_checked(name, str), bytes.fromhex(value)) for name, value in pairs)
             entries[i] = entries[i]._replace(xattrs=xattrs)
         embedded = {path: base64.b64decode(data) for path, data in document["embedded"].items()}
-        if contents is not None:
-            files = [i for i, entry in enumerate(entries) if entry.type == FILE]
-            if len(contents) != 32 * len(files):
-                message = f"{len(contents)} bytes of digests for {len(files)} files"
-                raise ValueError(message)
-            for i, position in zip(files, range(0, len(contents), 32), strict=True):
-                entries[i] = entries[i]._replace(content=contents[position : position + 32])
         _check_entries(entries)
+        if contents is not None:
+            _fill(entries, contents)
     except (
         KeyError,
         TypeError,
@@ -153,6 +148,15 @@ _LETTERS = frozenset((DIRECTORY, FILE, SYMLINK, CHAR, BLOCK, FIFO, HARDLINK, WHI
 _RANGES = ((0, 0o7777), (0, (1 << 32) - 2), (0, (1 << 32) - 2), (0, 1 << 62), (-(1 << 34), 1 << 34))
 # In one string of all paths, each between NULs, these tell of a path that is not clean.
 _UNCLEAN = ("//", "/\0", "\0/", "/./", "/../", "\0./", "\0../", "/.\0", "/..\0", "\0.\0", "\0..\0")
+
+
+def _fill(entries: list[Entry], contents: bytes) -> None:
+    files = [i for i, entry in enumerate(entries) if entry.type == FILE]
+    if len(contents) != 32 * len(files):
+        message = f"{len(contents)} bytes of digests for {len(files)} files"
+        raise ValueError(message)
+    for i, position in zip(files, range(0, len(contents), 32), strict=True):
+        entries[i] = entries[i]._replace(content=contents[position : position + 32])
 
 
 def _checked(value: object, kind: type[_T]) -> _T:

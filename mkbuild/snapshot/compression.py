@@ -1,9 +1,13 @@
 """Compressed streams, told apart by their magic, decompressed in bounded memory."""
 
+import io
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from mkbuild.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 BLOCK = 1 << 20
 """Most bytes of a decompressed block."""
@@ -59,18 +63,18 @@ def _open(raw: BinaryIO, *, archives: bool) -> Iterator[bytes]:
         from isal import igzip_lib
 
         make = lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)  # noqa: E731
-        return _members(raw, head, _GZIP, make, (igzip_lib.IsalError,))
+        return _members(raw, head, _GZIP, make, cast("type[Exception]", igzip_lib.IsalError))
     if head.startswith((_ZSTD, *_SKIPPABLE)):
         return _zstd(raw, head)
     if archives and head.startswith(_BZIP2):
         import bz2
 
-        return _members(raw, head, _BZIP2, bz2.BZ2Decompressor, (OSError, ValueError))
+        return _members(raw, head, _BZIP2, bz2.BZ2Decompressor, OSError, ValueError)
     if archives and head.startswith(_XZ):
         import lzma
 
         unpack = lambda: lzma.LZMADecompressor(memlimit=_MEMORY)  # noqa: E731
-        return _members(raw, head, _XZ, unpack, (lzma.LZMAError,))
+        return _members(raw, head, _XZ, unpack, lzma.LZMAError)
     return _plain(raw, head)
 
 
@@ -85,8 +89,9 @@ def _members(
     data: bytes,
     magic: bytes,
     make: Callable[[], _Decompressor],
-    errors: tuple[type[Exception], ...],
+    *errors: type[Exception],
 ) -> Iterator[bytes]:
+    caught: tuple[type[Exception], ...] = (EOFError, MemoryError, *errors)
     while data.startswith(magic):
         member = make()
         while not member.eof:
@@ -99,7 +104,7 @@ def _members(
                 chunk = b""
             try:
                 block = member.decompress(chunk, BLOCK)
-            except (*errors, EOFError, MemoryError) as error:
+            except caught as error:
                 message = f"compressed data that cannot be read: {error}"
                 raise ArchiveError(message) from error
             if block:
@@ -115,7 +120,7 @@ def _members(
 _SENTINEL = b"\xa5" * 4096
 
 
-class _Sentinel:
+class _Sentinel(io.RawIOBase):
     """A file with one frame more at its end.
 
     zstandard's reader takes a frame that is cut off for the end of the data. Where the last frame
@@ -123,25 +128,32 @@ class _Sentinel:
     """
 
     def __init__(self, raw: BinaryIO, head: bytes, frame: bytes) -> None:
+        super().__init__()
         self._raw, self._head, self._frame = raw, head, frame
 
-    def read(self, size: int) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        size = len(memoryview(buffer))
         if self._head:
             data, self._head = self._head[:size], self._head[size:]
-            return data
-        data = self._raw.read(size)
-        if not data:
-            data, self._frame = self._frame, b""
-        return data
+        else:
+            data = self._raw.read(size)
+            if not data:
+                data, self._frame = self._frame[:size], self._frame[size:]
+        memoryview(buffer)[: len(data)] = data
+        return len(data)
 
 
 def _zstd(raw: BinaryIO, head: bytes) -> Iterator[bytes]:
     import zstandard
 
-    source = _Sentinel(raw, head, zstandard.ZstdCompressor().compress(_SENTINEL))
+    frame = zstandard.ZstdCompressor().compress(_SENTINEL)
+    source = io.BufferedReader(_Sentinel(raw, head, frame), _CHUNK)
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MEMORY)
     reader = decompressor.stream_reader(
-        source,  # type: ignore[arg-type] -- it asks for read alone
+        source,
         read_size=_CHUNK,
         read_across_frames=True,
     )

@@ -12,7 +12,7 @@ _READ = 1 << 20
 
 
 def open_file(path: Path) -> int:
-    """Open a regular file for reading, whatever the length of its path; never follows the last name.
+    """Open a regular file for reading, however long its path; the last name may be no link.
 
     Does not block on a fifo that has taken the file's place.
     """

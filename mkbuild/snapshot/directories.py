@@ -104,4 +104,4 @@ def remove_tree(path: Path) -> None:
                     todo.append((f"{inside}/{entry.name}" if inside else entry.name, False))
                 else:
                     os.unlink(entry.name, dir_fd=fd)
-    os.rmdir(path)
+    path.rmdir()

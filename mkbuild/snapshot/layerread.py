@@ -383,7 +383,7 @@ class _Layer:
         return entries
 
     def _hides(self, path: str) -> bool:
-        """Whether a whiteout is to be kept: one of what the layer itself brings is a replacement."""
+        """Whether a whiteout is kept: one of what the layer itself brings is a replacement."""
         parent = path
         found = self._view.get(path)
         while found is None:
@@ -414,7 +414,7 @@ class _Layer:
             self._writer.directory(entry, exists=True)
 
     def _hide(self, path: str, writer: TreeWriter) -> None:
-        """Put a whiteout on disk; where the base has no such directory, there is nothing to hide."""
+        """Put a whiteout on disk; where the base has no such directory, it hides nothing."""
         parent = path.rpartition("/")[0]
         if parent not in self._view:
             if self._base is not None:

@@ -55,33 +55,28 @@ class Compression:
         assert_never(self.algorithm)
 
 
+_NAMED = {
+    "no": Compression("none"),
+    "speed": Compression("gzip", "speed"),
+    "default": Compression("gzip"),
+    "size": Compression("gzip", "size"),
+    "zstd": Compression("zstd"),
+    "zstd-speed": Compression("zstd", "speed"),
+    "zstd-size": Compression("zstd", "size"),
+}
+
+
 def named(word: str) -> Compression:
     """Return what ``compression:`` means by a word; raises ValueError for others.
 
     ``no``, ``speed``, ``default`` and ``size`` are Makisu's; ``zstd``, ``zstd-speed`` and
     ``zstd-size`` take the other algorithm.
     """
-    match word:
-        case "no":
-            return Compression("none")
-        case "default" | "gzip":
-            return Compression("gzip")
-        case "zstd":
-            return Compression("zstd")
-        case "speed":
-            return Compression("gzip", "speed")
-        case "size":
-            return Compression("gzip", "size")
-        case "zstd-speed":
-            return Compression("zstd", "speed")
-        case "zstd-size":
-            return Compression("zstd", "size")
-        case _:
-            message = (
-                f"unknown compression {word!r}: one of no, speed, default, size, "
-                "zstd, zstd-speed, zstd-size"
-            )
-            raise ValueError(message)
+    found = _NAMED.get(word)
+    if found is None:
+        message = f"unknown compression {word!r}: one of {', '.join(_NAMED)}"
+        raise ValueError(message)
+    return found
 
 
 def write_layer(

@@ -73,7 +73,7 @@ def scan(  # noqa: PLR0913 -- what a step is made of
         for path in before:
             if path not in after and path in observer.builder.view:
                 observer.builder.remove(path)
-        observer.root(os.stat(tree))
+        observer.root(tree.stat())
         diff = observer.finish(read_base)
         _set_times(diff, observer)
         return diff

@@ -20,6 +20,7 @@ _KNOWN = frozenset("01234567")
 _MAX_ID = (1 << 32) - 2
 _MAX_TIME = 1 << 33
 _MAX_MAJOR, _MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1
+_DIGITS = 20
 _XATTR = b"SCHILY.xattr."
 _IDENTITY = frozenset({b"path", b"linkpath", b"size"})
 _ZERO = bytes(BLOCK)
@@ -155,12 +156,9 @@ class TarReader:
         text = field.partition(b"\0")[0].strip(b" ")
         if not text:
             return 0
-        if text.isdigit():
-            try:
-                return int(text, 8)
-            except ValueError:
-                pass
-        self._fail(f"a {what} that is no number")
+        if text.strip(b"01234567"):
+            self._fail(f"a {what} that is no number")
+        return int(text, 8)
 
     def _extend(self, kind: str, fields: tuple[bytes, ...], extended: dict[bytes, bytes]) -> None:
         size = self._number(fields[4], "size")
@@ -183,7 +181,7 @@ class TarReader:
                     self._fail("too many global headers")
 
     def _records(self, data: bytes) -> dict[bytes, bytes]:
-        """Read pax records: ``<length> <key>=<value>\\n``."""
+        """Read pax records: length, space, key, ``=``, value, newline; it counts all of them."""
         records: dict[bytes, bytes] = {}
         at = 0
         while at < len(data):
@@ -250,7 +248,7 @@ class TarReader:
         )
 
     def _whole(self, text: bytes | None) -> int:
-        if text is None or not text.isdigit() or len(text) > 20:
+        if text is None or not text.isdigit() or len(text) > _DIGITS:
             self._fail("a pax number that is none")
         return int(text)
 
@@ -265,7 +263,11 @@ class TarReader:
         if pax:
             whole, _, fraction = pax.partition(b".")
             digits = whole.removeprefix(b"-")
-            if not digits.isdigit() or len(digits) > 20 or (fraction and not fraction.isdigit()):
+            if (
+                not digits.isdigit()
+                or len(digits) > _DIGITS
+                or (fraction and not fraction.isdigit())
+            ):
                 self._fail("a pax time that is none")
             value = int(whole)
             if whole.startswith(b"-") and fraction.strip(b"0"):

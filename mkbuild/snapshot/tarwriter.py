@@ -6,6 +6,7 @@ that is packed by hand, some microseconds.
 """
 
 import hashlib
+import operator
 import os
 import stat
 import struct
@@ -21,7 +22,6 @@ from mkbuild.snapshot.contents import open_file
 _PACK = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x").pack
 _MAGIC = b"ustar\x0000"
 _NO_SUM = b"        "
-_NO_DEVICE = b"0000000\0"
 _TYPES = {
     toc.FILE: b"0",
     toc.WHITEOUT: b"0",
@@ -32,8 +32,6 @@ _TYPES = {
     toc.DIRECTORY: b"5",
     toc.FIFO: b"6",
 }
-_MAX_ID = 0o7777777
-_MAX_SIZE = 0o77777777777
 _NAME, _PREFIX = 100, 155
 _READ = 1 << 20
 _COALESCE = 1 << 16
@@ -100,46 +98,50 @@ def _header(path: bytes, entry: Entry) -> bytes:
         if len(link) > _NAME or not link.isascii():
             records[b"linkpath"] = link
             link = link[:_NAME]
-    uid, gid, size, mtime = entry.uid, entry.gid, entry.size, entry.mtime
-    if entry.type == toc.HARDLINK:
-        size = 0
-    if uid > _MAX_ID:
-        records[b"uid"], uid = b"%d" % uid, 0
-    if gid > _MAX_ID:
-        records[b"gid"], gid = b"%d" % gid, 0
-    if size > _MAX_SIZE:
-        records[b"size"], size = b"%d" % size, 0
-    if not 0 <= mtime <= _MAX_SIZE:
-        records[b"mtime"], mtime = b"%d" % mtime, 0
     for key, value in entry.xattrs:
         records[_xattr(key, entry)] = value
-    major = minor = _NO_DEVICE
-    if entry.device is not None:
-        major, minor = (b"%07o\0" % number for number in entry.device)
-    kind = _TYPES[entry.type]
-    block = _block(name, entry.mode, uid, gid, size, mtime, kind, link, major, minor, prefix)
+    numbers = (entry.mode, entry.uid, entry.gid, entry.size, entry.mtime)
+    if any(map(operator.gt, numbers, _MOST)) or entry.mtime < 0:
+        numbers = _fitting(numbers, records)
+    device = entry.device or (0, 0)
+    block = _block((name, prefix), _TYPES[entry.type], numbers, link, device)
     if not records:
         return block
     data = b"".join(_record(key, records[key]) for key in sorted(records))
-    pax = _block(b"././@PaxHeader", 0, 0, 0, len(data), 0, b"x", b"", _NO_DEVICE, _NO_DEVICE, b"")
+    pax = _block((b"././@PaxHeader", b""), b"x", (0, 0, 0, len(data), 0))
     return b"".join((pax, data, bytes(-len(data) % 512), block))
 
 
-def _block(  # noqa: PLR0913 -- the fields of a header
-    name: bytes,
-    mode: int,
-    uid: int,
-    gid: int,
-    size: int,
-    mtime: int,
+_Numbers = tuple[int, int, int, int, int]
+"""Mode, uid, gid, size, mtime: the order of ustar."""
+
+_MOST = (0o7777, 0o7777777, 0o7777777, 0o77777777777, 0o77777777777)
+
+
+def _fitting(numbers: _Numbers, records: dict[bytes, bytes]) -> _Numbers:
+    """Move what ustar's octal digits cannot hold to pax records."""
+    mode, *rest = numbers
+    for i, (key, most) in enumerate(
+        zip((b"uid", b"gid", b"size", b"mtime"), _MOST[1:], strict=True)
+    ):
+        if not 0 <= rest[i] <= most:
+            records[key] = b"%d" % rest[i]
+            rest[i] = 0
+    uid, gid, size, mtime = rest
+    return mode, uid, gid, size, mtime
+
+
+def _block(
+    name: tuple[bytes, bytes],
     kind: bytes,
-    link: bytes,
-    major: bytes,
-    minor: bytes,
-    prefix: bytes,
+    numbers: _Numbers,
+    link: bytes = b"",
+    device: tuple[int, int] = (0, 0),
 ) -> bytes:
+    mode, uid, gid, size, mtime = numbers
+    major, minor = device
     block = _PACK(
-        name,
+        name[0],
         b"%07o\0" % mode,
         b"%07o\0" % uid,
         b"%07o\0" % gid,
@@ -151,9 +153,9 @@ def _block(  # noqa: PLR0913 -- the fields of a header
         _MAGIC,
         b"",
         b"",
-        major,
-        minor,
-        prefix,
+        b"%07o\0" % major,
+        b"%07o\0" % minor,
+        name[1],
     )
     return b"%b%06o\0 %b" % (block[:148], sum(block), block[156:])
 

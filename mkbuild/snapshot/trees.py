@@ -232,7 +232,7 @@ def _lock(path: Path, operation: int) -> int | None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, operation)
-            if os.path.samestat(os.fstat(fd), os.stat(path)):
+            if os.path.samestat(os.fstat(fd), path.stat()):
                 return fd
         except BlockingIOError:
             os.close(fd)

@@ -42,7 +42,7 @@ def normalise(  # noqa: PLR0913 -- what a step is made of
         observer = Observer(upper, base, Times(started_ns, epoch), single_id=single_id)
         with observer.directories:
             whiteouts = _observe(observer, base, xattrs.opaque(userxattr=userxattr))
-            observer.root(os.stat(upper))
+            observer.root(upper.stat())
             diff = observer.finish(read_base)
             _equalise(diff, observer, writer, whiteouts)
             return diff
@@ -57,8 +57,12 @@ def _drop_stubs(writer: TreeWriter, base: Index, ignore: frozenset[str]) -> None
             info = os.stat(name, dir_fd=fd, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             continue
-        empty = stat.S_ISREG(info.st_mode) and not info.st_size
-        if empty or (stat.S_ISDIR(info.st_mode) and not os.listdir(writer.directories.fd(path))):
+        if stat.S_ISDIR(info.st_mode):
+            with os.scandir(writer.directories.fd(path)) as found:
+                empty = not any(found)
+        else:
+            empty = stat.S_ISREG(info.st_mode) and not info.st_size
+        if empty:
             writer.discard(path)
 
 
@@ -79,12 +83,9 @@ def _observe(observer: Observer, base: Index, opaque: str) -> set[str]:
         if opaque in names and os.getxattr(observer.place(path), opaque) == b"y":
             for child in base.children(path):
                 observer.builder.remove(f"{path}/{child}")
-        for name in names:
-            if xattrs.overlay(name):
-                os.removexattr(observer.place(path), name, follow_symlinks=False)
-    for name in xattrs.names(observer.place("")):
-        if xattrs.overlay(name):
-            os.removexattr(observer.place(""), name)
+        if names:
+            xattrs.strip(observer.place(path), names)
+    xattrs.strip(observer.place(""), xattrs.names(observer.place("")))
     return whiteouts
 
 

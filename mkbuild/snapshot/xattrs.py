@@ -1,6 +1,6 @@
 """Extended attributes: which belong to an image, and which are overlayfs's own.
 
-Kept are ``user.*`` and ``security.capability``: the rest (SELinux labels, POSIX ACLs, ``trusted.*``)
+Kept are ``user.*`` and ``security.capability``: the rest (SELinux labels, ACLs, ``trusted.*``)
 describes the machine a step ran on. What overlayfs writes never leaves.
 """
 
@@ -61,3 +61,10 @@ def write(target: int | str, pairs: tuple[tuple[str, bytes], ...]) -> None:
         except OSError as error:
             if error.errno not in {errno.ENOTSUP, errno.EPERM}:
                 raise
+
+
+def strip(path: str, found: list[str]) -> None:
+    """Remove those of some attributes that are overlayfs's."""
+    for name in found:
+        if overlay(name):
+            os.removexattr(path, name, follow_symlinks=False)
