@@ -54,15 +54,15 @@ class Checker:
         self.problems = problems
         self.matrix = matrix or {}
         self.uses: list[GitUse] = []
+        self._failed: set[Location] = set()
 
     def check(self, model: type[M], node: yaml.Node, path: KeyPath) -> M | None:
         """Return the model, or None where problems were found."""
         before = len(self.problems)
         data = self.plain(node, path, len(path))
-        if len(self.problems) > before:
-            return None
         try:
-            return model.model_validate(data)
+            checked = model.model_validate(data)
+            return checked if len(self.problems) == before else None
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 self._explain(model, node, path, detail)
@@ -94,6 +94,7 @@ class Checker:
             self.problems.add(
                 f"{dotted(path)}: {error.message}", _shift(node, error.offset), error.hint
             )
+            self._failed.add(node.location)
             return node.text
         member = path[base] if len(path) > base else ""
         for waits in needs_inputs(expanded.text):
@@ -109,32 +110,47 @@ class Checker:
         ]
         return expanded.text
 
+    def fresh(self) -> "Checker":
+        """Return a checker like this one that has seen no git facts yet."""
+        return Checker(self.variables, self.problems, self.matrix)
+
     def _explain(
         self, model: type[BaseModel], node: yaml.Node, path: KeyPath, detail: ErrorDetails
     ) -> None:
         loc = detail["loc"]
         place, value, names = _walk(node, loc)
-        key = dotted((*path, *names))
-        context = detail.get("ctx", {})
-        kind = detail["type"]
-        hint: str | None = None
-        if kind == "extra_forbidden":
-            allowed = frozenset(_model_at(model, loc[:-1]).model_fields)
-            word = str(loc[-1])
-            hint = hint_for(word, allowed) or did_you_mean(word, allowed)
-            what = f"{key}: unknown key {word!r}; allowed: {', '.join(sorted(allowed))}"
-        elif kind == "missing":
-            what = f"{key}: the key {str(loc[-1])!r} is missing"
-        elif kind == "union_tag_not_found":
-            what = f"{key}: the key 'type' is missing"
-        else:
-            place = value.location
-            allowed_text = _allowed(kind, context, detail["msg"])
-            if kind == "union_tag_invalid":
-                key, place, value = _tag(key, value, place)
-            hint = _spelling(value, allowed_text)
-            what = f"{key}: found {found(value)}; allowed: {allowed_text}"
-        self.problems.add(what, place, hint)
+        key = dotted((*path, *names)) or "the build file"
+        match detail["type"]:
+            case "extra_forbidden":
+                allowed = frozenset(_model_at(model, loc[:-1]).model_fields)
+                word = str(loc[-1])
+                self.problems.add(
+                    f"{key}: unknown key {word!r}; allowed: {', '.join(sorted(allowed))}",
+                    place,
+                    hint_for(word, allowed) or did_you_mean(word, allowed),
+                )
+            case "missing":
+                self.problems.add(f"{key}: the key {str(loc[-1])!r} is missing", place)
+            case "union_tag_not_found":
+                self.problems.add(f"{key}: the key 'type' is missing", place)
+            case "union_tag_invalid":
+                assert isinstance(value, yaml.Mapping)  # noqa: S101 -- it has a tag
+                tag = value.entries["type"][1]
+                self._wrong(
+                    f"{key}.type", tag, detail["ctx"]["expected_tags"], detail["ctx"]["tag"]
+                )
+            case _:
+                self._wrong(key, value, _allowed(detail), detail["input"])
+
+    def _wrong(self, key: str, value: yaml.Node, allowed: str, given: object) -> None:
+        if value.location in self._failed:
+            return  # a variable in it could not be filled in, which is said already
+        what, hint = found(value), None
+        if isinstance(value, yaml.Scalar) and isinstance(given, str):
+            if given != value.text:
+                what = f"{given!r} (from {value.text!r})"
+            hint = did_you_mean(given, allowed.split("'")[1::2])
+        self.problems.add(f"{key}: found {what}; allowed: {allowed}", value.location, hint)
 
 
 def dotted(path: KeyPath) -> str:
@@ -164,29 +180,18 @@ def _shift(node: yaml.Scalar, offset: int) -> Location:
     return Location(place.file, place.line, place.column + quote + offset)
 
 
-def _allowed(kind: str, context: Mapping[str, Any], message: str) -> str:
+def _allowed(detail: ErrorDetails) -> str:
+    kind = detail["type"]
     if kind in _ALLOWED:
         return _ALLOWED[kind]
+    context = detail.get("ctx", {})
     if kind == "literal_error":
         return str(context["expected"])
-    if kind == "union_tag_invalid":
-        return str(context["expected_tags"])
     if kind == "greater_than_equal":
         return f"{context['ge']} or more"
     if kind == "value_error":
         return str(context["error"]).removeprefix("allowed: ")
-    return message
-
-
-def _tag(key: str, value: yaml.Node, place: Location) -> tuple[str, Location, yaml.Node]:
-    tag = value.get("type") if isinstance(value, yaml.Mapping) else None
-    return (f"{key}.type", tag.location, tag) if tag else (key, place, value)
-
-
-def _spelling(value: yaml.Node, allowed: str) -> str | None:
-    if not isinstance(value, yaml.Scalar) or "'" not in allowed:
-        return None
-    return did_you_mean(value.text, allowed.split("'")[1::2])
+    return detail["msg"]
 
 
 def _walk(node: yaml.Node, loc: tuple[str | int, ...]) -> tuple[Location, yaml.Node, list[str]]:

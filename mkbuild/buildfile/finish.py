@@ -54,7 +54,7 @@ class Finisher:
             location=draft.location,
             context=context,
             dockerfile=_dockerfile(context, dockerfile),
-            git_uses=draft.git_uses,
+            git_uses=settings.uses,
             **members,
         )
 

@@ -2,7 +2,8 @@
 
 import itertools
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from mkbuild.buildfile import yaml
 from mkbuild.buildfile.check import Checker, dotted, found
@@ -10,8 +11,7 @@ from mkbuild.buildfile.include import Source
 from mkbuild.buildfile.models import NAME, ImageModel
 from mkbuild.buildfile.names import label_of
 from mkbuild.buildfile.problems import Problems
-from mkbuild.buildfile.settings import Locate, Name, Origin, Settings, settings_of
-from mkbuild.buildfile.target import GitUse
+from mkbuild.buildfile.settings import Name, Scene, Settings, settings_of
 from mkbuild.buildfile.variables import Variables
 from mkbuild.location import Location
 
@@ -32,7 +32,6 @@ class Draft:
     settings: Settings
     inherits: tuple[Name, ...] = ()
     matrix_of: str = ""
-    git_uses: tuple[GitUse, ...] = field(default=(), repr=False)
 
     @property
     def template(self) -> bool:
@@ -69,7 +68,8 @@ class _Reader:
             return None
 
         def locate(*names: str | int) -> Location:
-            return _locate(node, place, names)
+            found = yaml.locate(node, names)
+            return place if found in (None, node.location) else found
 
         def fail(what: str, where: Location) -> None:
             self.problems.add(f"{dotted(path)}.{what}", where)
@@ -77,23 +77,24 @@ class _Reader:
         name = self._name(key, place, model, locate)
         if name is None:
             return None
-        origin = Origin(self.source.directory, self.source.label)
+        scene = Scene(self.source.directory, self.source.label, locate, fail)
         inherits = tuple(
-            Name(text, origin.label, locate("inherits", index))
+            Name(text, scene.label, locate("inherits", index))
             for index, text in enumerate(model.inherits)
         )
         return Draft(
-            label_of(origin.label, name),
+            label_of(scene.label, name),
             name,
             place,
             self.source,
-            settings_of(model, origin, locate, fail),
+            settings_of(model, scene, tuple(self.checker.uses)),
             inherits,
             key if model.matrix else "",
-            tuple(self.checker.uses),
         )
 
-    def _name(self, key: str, place: Location, model: ImageModel, locate: Locate) -> str | None:
+    def _name(
+        self, key: str, place: Location, model: ImageModel, locate: Callable[..., Location]
+    ) -> str | None:
         where, name = place, key
         if model.matrix:
             where, name = locate("name"), model.name
@@ -120,16 +121,6 @@ class _Reader:
             self.problems.add(f"images.{key}: the name {name!r} means every target", where)
             return None
         return name
-
-
-def _locate(node: yaml.Node, place: Location, names: tuple[str | int, ...]) -> Location:
-    for name in names:
-        if isinstance(node, yaml.Mapping) and str(name) in node.entries:
-            place, node = node.entries[str(name)]
-        elif isinstance(node, yaml.Sequence) and isinstance(name, int) and name < len(node.items):
-            node = node.items[name]
-            place = node.location
-    return place
 
 
 def _combinations(

@@ -84,30 +84,33 @@ class VariableModel(Model):
     """A variable, used as ``${NAME}``."""
 
     default: Text | None = Field(
-        None, description="Its value unless --var or an environment variable of its name gives one."
+        default=None,
+        description="Its value unless --var or an environment variable of its name gives one.",
     )
-    description: str = Field("", description="What it is for.")
+    description: str = Field(default="", description="What it is for.")
 
 
 class SecretModel(Model):
     """A secret for RUN --mount=type=secret; its value never enters a key or a layer."""
 
     id: Text = Field(description="The id that RUN --mount=type=secret,id=… names.")
-    env: Text | None = Field(None, description="Environment variable that holds the value.")
-    src: Text | None = Field(None, description="File that holds the value.")
+    env: Text | None = Field(default=None, description="Environment variable that holds the value.")
+    src: Text | None = Field(default=None, description="File that holds the value.")
 
 
 class SshModel(Model):
     """An ssh agent or keys for RUN --mount=type=ssh."""
 
-    id: Text = Field("default", description="The id that RUN --mount=type=ssh,id=… names.")
-    paths: list[Text] = Field([], description="Agent socket or key files; empty: SSH_AUTH_SOCK.")
+    id: Text = Field(default="default", description="The id that RUN --mount=type=ssh,id=… names.")
+    paths: list[Text] = Field(
+        default=[], description="Agent socket or key files; empty: SSH_AUTH_SOCK."
+    )
 
 
 class ResourcesModel(Model):
     """What building the target takes."""
 
-    weight: int = Field(1, ge=1, description="How many of the -j slots a step of it takes.")
+    weight: int = Field(default=1, ge=1, description="How many of the -j slots a step of it takes.")
 
 
 class OutputModel(Model):
@@ -115,85 +118,109 @@ class OutputModel(Model):
 
     type: Literal["oci", "docker", "tar", "local"] = Field(description="The format.")
     dest: Text = Field(description="File or directory, relative to the build file.")
-    tar: bool = Field(True, description="With type oci: one archive, or (false) a directory.")
+    tar: bool = Field(
+        default=True, description="With type oci: one archive, or (false) a directory."
+    )
 
 
 class SettingsModel(Model):
     """What may stand in an image and, for all images, in ``defaults``."""
 
-    args: dict[str, Text] = Field({}, description="Build arguments (ARG).")
+    args: dict[str, Text] = Field(default={}, description="Build arguments (ARG).")
     contexts: dict[str, Text] = Field(
-        {},
+        default={},
         description="Names that FROM, COPY --from and RUN --mount=from may use: target:NAME, "
         "docker-image://REF, oci-layout://DIR[:TAG], a directory, a git URL.",
     )
-    labels: dict[str, Text] = Field({}, description="Image labels.")
-    secrets: list[SecretModel] = Field([], description="Secrets that RUN may mount.")
-    ssh: list[SshModel] = Field([], description="SSH agents that RUN may mount.")
-    platforms: list[Platform] = Field([], description="Platforms to build for; none: this one.")
+    labels: dict[str, Text] = Field(default={}, description="Image labels.")
+    secrets: list[SecretModel] = Field(default=[], description="Secrets that RUN may mount.")
+    ssh: list[SshModel] = Field(default=[], description="SSH agents that RUN may mount.")
+    platforms: list[Platform] = Field(
+        default=[], description="Platforms to build for; none: this one."
+    )
     commit: Literal["implicit", "explicit"] = Field(
-        "implicit",
+        default="implicit",
         description="implicit: a layer for each step that changes something; explicit: only at "
         "#!COMMIT and at a stage's end.",
     )
     timestamps: Timestamps = Field(
-        "epoch", description="epoch (reproducible), preserve (as Docker does), or seconds."
+        default="epoch", description="epoch (reproducible), preserve (as Docker does), or seconds."
     )
     pull: Literal["always", "hourly", "never"] = Field(
-        "hourly", description="How often a base image's tag is asked for."
+        default="hourly", description="How often a base image's tag is asked for."
     )
-    publish: bool = Field(True, description="Whether --push pushes it.")
-    groups: list[Text] = Field([], description="Groups that it belongs to.")
-    resources: ResourcesModel = Field(ResourcesModel(), description="What building it takes.")
+    publish: bool = Field(default=True, description="Whether --push pushes it.")
+    groups: list[Text] = Field(default=[], description="Groups that it belongs to.")
+    resources: ResourcesModel = Field(
+        default=ResourcesModel(), description="What building it takes."
+    )
     network: Literal["default", "none", "host"] = Field(
-        "default", description="The network of its RUN steps."
+        default="default", description="The network of its RUN steps."
     )
-    add_hosts: dict[str, Text] = Field({}, description="Host names for RUN steps: name to address.")
-    no_cache: bool = Field(False, description="Run every step, whatever the cache holds.")
-    no_cache_filter: list[Text] = Field([], description="Stages whose steps run in any case.")
+    add_hosts: dict[str, Text] = Field(
+        default={}, description="Host names for RUN steps: name to address."
+    )
+    no_cache: bool = Field(default=False, description="Run every step, whatever the cache holds.")
+    no_cache_filter: list[Text] = Field(
+        default=[], description="Stages whose steps run in any case."
+    )
     compression: Literal["gzip", "zstd", "none"] = Field(
-        "gzip", description="How layers are compressed."
+        default="gzip", description="How layers are compressed."
     )
 
 
 class ImageModel(SettingsModel):
     """One image, or several where it has a matrix."""
 
-    context: Text = Field(".", description="Directory relative to the build file, or a git URL.")
-    dockerfile: Text = Field("Dockerfile", description="Dockerfile, relative to the context.")
+    context: Text = Field(
+        default=".", description="Directory relative to the build file, or a git URL."
+    )
+    dockerfile: Text = Field(
+        default="Dockerfile", description="Dockerfile, relative to the context."
+    )
     dockerfile_inline: str = Field(
-        "", description="The Dockerfile itself; its ${…} are the Dockerfile's own."
+        default="", description="The Dockerfile itself; its ${…} are the Dockerfile's own."
     )
-    target: Text = Field("", description="The stage to build; not said: the last.")
+    target: Text = Field(default="", description="The stage to build; not said: the last.")
     tags: list[Text] = Field(
-        [], description="Names that it is pushed under; not inherited, a tag names one image."
+        default=[],
+        description="Names that it is pushed under; not inherited, a tag names one image.",
     )
-    depends_on: list[Text] = Field([], description="Targets to build before; for order only.")
+    depends_on: list[Text] = Field(
+        default=[], description="Targets to build before; for order only."
+    )
     inherits: list[Text] = Field(
-        [], description="Images to take settings from, later ones first in rank; own ones win."
+        default=[],
+        description="Images to take settings from, later ones first in rank; own ones win.",
     )
-    name: Text = Field("", description="With a matrix: each target's name, using ${matrix.…}.")
+    name: Text = Field(
+        default="", description="With a matrix: each target's name, using ${matrix.…}."
+    )
     matrix: dict[str, list[Text]] = Field(
-        {}, description="One target for each combination of these values."
+        default={}, description="One target for each combination of these values."
     )
-    outputs: list[OutputModel] = Field([], description="Files to write besides the local store.")
+    outputs: list[OutputModel] = Field(
+        default=[], description="Files to write besides the local store."
+    )
 
 
 class LocalCacheModel(Model):
     """The local store's limits."""
 
-    max_size: Size | None = Field(None, description="Collect above this size, such as 40GB.")
-    ttl: Duration = Field(14 * 86400, description="Forget what was not used for so long.")
+    max_size: Size | None = Field(
+        default=None, description="Collect above this size, such as 40GB."
+    )
+    ttl: Duration = Field(default=14 * 86400, description="Forget what was not used for so long.")
 
 
 class _RemoteModel(Model):
     mode: Literal["read-write", "read-only", "write-only"] = Field(
-        "read-write", description="What it is used for."
+        default="read-write", description="What it is used for."
     )
-    ttl: Duration = Field(14 * 86400, description="How long entries count.")
-    scope: Text = Field("", description="Keeps entries apart from those of other scopes.")
+    ttl: Duration = Field(default=14 * 86400, description="How long entries count.")
+    scope: Text = Field(default="", description="Keeps entries apart from those of other scopes.")
     signing_key_env: Text = Field(
-        "", description="Environment variable with the key that entries are signed with."
+        default="", description="Environment variable with the key that entries are signed with."
     )
 
 
@@ -209,7 +236,7 @@ class HttpModel(_RemoteModel):
 
     type: Literal["http"]
     url: Text = Field(description="https://host/path")
-    headers: dict[str, Text] = Field({}, description="Headers of every request.")
+    headers: dict[str, Text] = Field(default={}, description="Headers of every request.")
 
 
 class RegistryCacheModel(_RemoteModel):
@@ -234,19 +261,21 @@ RemoteModel: TypeAlias = Annotated[
 class CacheModel(Model):
     """Where results are remembered."""
 
-    local: LocalCacheModel = Field(LocalCacheModel(), description="The local store.")
-    remotes: list[RemoteModel] = Field([], description="Shared caches, asked in this order.")
+    local: LocalCacheModel = Field(default=LocalCacheModel(), description="The local store.")
+    remotes: list[RemoteModel] = Field(
+        default=[], description="Shared caches, asked in this order."
+    )
 
 
 class RegistryModel(Model):
     """How one registry is reached."""
 
     mirrors: list[Text] = Field(
-        [],
+        default=[],
         description="Asked first, in order: a host, or oci-layout:DIR with a layout a repository.",
     )
-    insecure: bool | None = Field(None, description="Plain HTTP; the default on loopback.")
-    ca: Text | None = Field(None, description="File with the certificate authority.")
+    insecure: bool | None = Field(default=None, description="Plain HTTP; the default on loopback.")
+    ca: Text | None = Field(default=None, description="File with the certificate authority.")
 
 
 class WhenModel(Model):
@@ -258,8 +287,8 @@ class WhenModel(Model):
 class ProfileModel(Model):
     """Settings that --profile, or the environment, puts on top."""
 
-    when: WhenModel | None = Field(None, description="When it is active without --profile.")
-    set: dict[str, Any] = Field({}, description="PATTERN.KEY to value, as with --set.")
+    when: WhenModel | None = Field(default=None, description="When it is active without --profile.")
+    set: dict[str, Any] = Field(default={}, description="PATTERN.KEY to value, as with --set.")
 
 
 class DocumentModel(Model):
@@ -267,21 +296,28 @@ class DocumentModel(Model):
 
     version: Version = Field(description="The version of this format.")
     include: list[Text] = Field(
-        [], description="Further build files: paths or globs relative to this file."
+        default=[], description="Further build files: paths or globs relative to this file."
     )
-    variables: dict[str, VariableModel] = Field({}, description="Variables, used as ${NAME}.")
-    cache: CacheModel = Field(CacheModel(), description="Where results are remembered (root file).")
+    variables: dict[str, VariableModel] = Field(
+        default={}, description="Variables, used as ${NAME}."
+    )
+    cache: CacheModel = Field(
+        default=CacheModel(), description="Where results are remembered (root file)."
+    )
     defaults: SettingsModel = Field(
-        SettingsModel(),
+        default=SettingsModel(),
         description="Settings of every image here; the root file's hold in all files.",
     )
     images: dict[str, ImageModel] = Field(
-        {}, description="The images; one whose name begins with _ is only there to be inherited."
+        default={},
+        description="The images; one whose name begins with _ is only there to be inherited.",
     )
     registries: dict[str, RegistryModel] = Field(
-        {}, description="How registries are reached (root file)."
+        default={}, description="How registries are reached (root file)."
     )
     groups: dict[str, list[Text]] = Field(
-        {}, description="Lists of selections: names, globs, @group, !exclude."
+        default={}, description="Lists of selections: names, globs, @group, !exclude."
     )
-    profiles: dict[str, ProfileModel] = Field({}, description="Sets of settings (root file).")
+    profiles: dict[str, ProfileModel] = Field(
+        default={}, description="Sets of settings (root file)."
+    )

@@ -1,6 +1,6 @@
 """``--set PATTERN.KEY=VALUE`` and a profile's ``set``: settings put on top by pattern."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -11,7 +11,7 @@ from mkbuild.buildfile.models import ImageModel
 from mkbuild.buildfile.names import split_label
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.buildfile.problems import Problems
-from mkbuild.buildfile.settings import Origin, Settings, settings_of
+from mkbuild.buildfile.settings import Scene, Settings, settings_of
 from mkbuild.location import Location
 
 FIELDS = frozenset(ImageModel.model_fields) - {"inherits", "matrix", "name"}
@@ -48,12 +48,12 @@ def split_key(text: str) -> tuple[str, str, str] | None:
 class OverrideReader:
     """Reads overrides; what is wrong goes to the problems."""
 
-    def __init__(self, problems: Problems, origin: Origin) -> None:
-        """Take the workspace's root, which paths are seen from."""
+    def __init__(self, problems: Problems, root: str) -> None:
+        """Take the workspace's root directory, which paths are seen from."""
         self.problems = problems
-        self.origin = origin
+        self.root = root
 
-    def command_line(self, texts: list[str]) -> list[Override]:
+    def command_line(self, texts: Sequence[str]) -> list[Override]:
         """Read ``--set``; the same key again adds to a list."""
         nodes: dict[tuple[str, str], tuple[Location, yaml.Node]] = {}
         for text in texts:
@@ -101,11 +101,12 @@ class OverrideReader:
         member: tuple[str, Location, yaml.Node],
     ) -> Override | None:
         key, place, node = member
+        checker = checker.fresh()
         model = checker.check(ImageModel, yaml.Mapping({key: (place, node)}, place), path)
         if model is None:
             return None
         settings = settings_of(
-            model, self.origin, lambda *_: place, lambda what, at: self.problems.add(what, at)
+            model, Scene(self.root, "", lambda *_: place, self.problems.add), tuple(checker.uses)
         )
         return Override(pattern, settings, place)
 
@@ -127,9 +128,9 @@ class OverrideReader:
 
 
 def apply(
-    overrides: list[Override], labels: list[str], problems: Problems
+    overrides: Sequence[Override], labels: Sequence[str], problems: Problems
 ) -> Callable[[str, Settings], Settings]:
-    """Return a function that puts overrides on a target's settings; one without targets is wrong."""
+    """Return a function that puts overrides on a target's settings; each must match a target."""
     for override in overrides:
         if not any(override.matches(label) for label in labels):
             problems.add(
@@ -172,9 +173,8 @@ def _record(value: str, place: Location) -> yaml.Node:
 
 
 def _joined(first: yaml.Node, second: yaml.Node) -> yaml.Node:
-    match first, second:
-        case yaml.Sequence(), yaml.Sequence():
-            return yaml.Sequence((*first.items, *second.items), second.location)
-        case yaml.Mapping(), yaml.Mapping():
-            return yaml.Mapping({**first.entries, **second.entries}, second.location)
+    if isinstance(first, yaml.Sequence) and isinstance(second, yaml.Sequence):
+        return yaml.Sequence((*first.items, *second.items), second.location)
+    if isinstance(first, yaml.Mapping) and isinstance(second, yaml.Mapping):
+        return yaml.Mapping({**first.entries, **second.entries}, second.location)
     return second

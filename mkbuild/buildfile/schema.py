@@ -43,6 +43,6 @@ def _adapted(node: Any) -> Any:  # noqa: ANN401 -- any JSON
 
 
 def _or_variable(members: Schema) -> Schema:
-    outer = {key: members[key] for key in ("description", "default") if key in members}
+    outer: Schema = {key: members[key] for key in ("description", "default") if key in members}
     inner = {key: value for key, value in members.items() if key not in outer}
     return {**outer, "anyOf": [inner, _VARIABLE]}

@@ -7,18 +7,14 @@ are seen from) until all targets are known.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from mkbuild.buildfile import sources
-from mkbuild.buildfile.models import (
-    ImageModel,
-    OutputModel,
-    SecretModel,
-    SettingsModel,
-    SshModel,
-)
-from mkbuild.buildfile.target import Output, Secret, Ssh
+from mkbuild.buildfile.models import SecretModel, SettingsModel, SshModel
+from mkbuild.buildfile.target import GitUse, Output, Secret, Ssh, TargetContext
 from mkbuild.location import Location
+
+T = TypeVar("T")
 
 MERGED = frozenset({"args", "contexts", "labels", "add_hosts", "secrets", "ssh"})
 """Members that are merged key by key (secrets and ssh by their id); all others replace."""
@@ -55,10 +51,11 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Members by name, and where each was set."""
+    """Members by name, where each was set, and the git facts that went into them."""
 
     members: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, Location] = field(default_factory=dict)
+    uses: tuple[GitUse, ...] = ()
 
     def over(self, below: "Settings") -> "Settings":
         """Return these settings on top of others."""
@@ -71,89 +68,97 @@ class Settings:
             else:
                 members[key] = value
             members.pop(_RIVALS.get(key, ""), None)
-        return Settings(members, {**below.places, **self.places})
+        replaced = frozenset(self.members) - MERGED
+        kept = tuple(use for use in below.uses if use.member not in replaced)
+        return Settings(members, {**below.places, **self.places}, (*kept, *self.uses))
 
     def heritage(self) -> "Settings":
         """Return what an image that inherits these gets."""
         kept = {key: value for key, value in self.members.items() if key not in NOT_INHERITED}
-        return Settings(kept, self.places)
-
-
-Locate = Callable[..., Location]
-"""Finds the place of a key path below the node that the settings come from."""
-
-Fail = Callable[[str, Location], None]
-"""Notes a problem."""
+        uses = tuple(use for use in self.uses if use.member not in NOT_INHERITED)
+        return Settings(kept, self.places, uses)
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where settings come from: the build file's absolute directory and its label."""
+class Scene:
+    """What settings are read in.
+
+    ``directory`` is the build file's, absolute, and ``label`` the same as in labels. ``locate``
+    finds the place of a key path below the node, ``fail`` notes a problem.
+    """
 
     directory: str
     label: str
+    locate: Callable[..., Location]
+    fail: Callable[[str, Location], None]
+
+    def parsed(self, parse: Callable[[str, str], T], text: str, *names: str) -> T | None:
+        """Parse a context; what is wrong is noted, and None returned."""
+        try:
+            return parse(text, self.directory)
+        except ValueError as error:
+            self.fail(f"{'.'.join(names)}: found {text!r}; {error}", self.locate(*names))
+            return None
 
 
-def settings_of(model: SettingsModel, origin: Origin, locate: Locate, fail: Fail) -> Settings:
-    """Take over the members that were set; what is wrong with a context is noted by ``fail``."""
+def settings_of(model: SettingsModel, scene: Scene, uses: tuple[GitUse, ...]) -> Settings:
+    """Take over the members that were set; what is wrong with a context is noted."""
     members: dict[str, Any] = {}
     places: dict[str, Location] = {}
     for name in model.model_fields_set - _NOT_SETTINGS:
-        places[name] = locate(name)
-        key = "weight" if name == "resources" else name
-        members[key] = _member(name, getattr(model, name), origin, locate, fail)
-    if isinstance(model, ImageModel) and {"dockerfile", "dockerfile_inline"} <= members.keys():
-        fail("dockerfile and dockerfile_inline: only one can be meant", places["dockerfile_inline"])
-    return Settings(members, places)
+        places[name] = scene.locate(name)
+        members["weight" if name == "resources" else name] = _member(name, model, scene)
+    if {"dockerfile", "dockerfile_inline"} <= members.keys():
+        scene.fail(
+            "dockerfile_inline: there is a dockerfile, too; only one can be meant",
+            places["dockerfile_inline"],
+        )
+    return Settings(members, places, uses)
 
 
-def _member(name: str, value: Any, origin: Origin, locate: Locate, fail: Fail) -> Any:  # noqa: ANN401 -- the members differ in type
-    directory = origin.directory
+def _member(name: str, model: SettingsModel, scene: Scene) -> object:
+    value = getattr(model, name)
+    if name == "resources":
+        return model.resources.weight
     if name in _AS_IS:
         return value
+    if isinstance(value, dict):
+        return _contexts(value, scene) if name == "contexts" else dict(value)
+    if isinstance(value, str):
+        return scene.parsed(sources.parse_main, value, name)
+    return _list(name, value, scene)
+
+
+def _list(name: str, items: list[Any], scene: Scene) -> object:
+    directory = scene.directory
     match name:
-        case "context":
-            return _parsed(sources.parse_main, value, directory, fail, locate(name), name)
-        case "contexts":
-            return {
-                key: _context(text, origin, fail, locate(name, key), f"contexts.{key}")
-                for key, text in value.items()
-            }
         case "secrets":
-            return {secret.id: _secret(secret, directory) for secret in value}
+            return {item.id: _secret(item, directory) for item in items}
         case "ssh":
-            return {agent.id: _ssh(agent, directory) for agent in value}
-        case "resources":
-            return value.weight
+            return {item.id: _ssh(item, directory) for item in items}
         case "outputs":
-            return tuple(_output(output, directory) for output in value)
+            return tuple(
+                Output(item.type, sources.absolute(item.dest, directory), item.tar)
+                for item in items
+            )
         case "depends_on":
             return tuple(
-                Name(text, origin.label, locate(name, index)) for index, text in enumerate(value)
+                Name(text, scene.label, scene.locate(name, index))
+                for index, text in enumerate(items)
             )
-    return dict(value) if isinstance(value, dict) else tuple(value)
+        case _:
+            return tuple(items)
 
 
-def _context(text: str, origin: Origin, fail: Fail, place: Location, key: str) -> object:
-    source = _parsed(sources.parse, text, origin.directory, fail, place, key)
-    if isinstance(source, sources.TargetContext):
-        return Name(source.name, origin.label, place)
-    return source
-
-
-def _parsed(  # noqa: PLR0913 -- a parser, what it needs, and where to complain
-    parse: Callable[[str, str], object],
-    text: str,
-    directory: str,
-    fail: Fail,
-    place: Location,
-    key: str,
-) -> object:
-    try:
-        return parse(text, directory)
-    except ValueError as error:
-        fail(f"{key}: found {text!r}; {error}", place)
-        return None
+def _contexts(texts: Mapping[str, str], scene: Scene) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, text in texts.items():
+        source = scene.parsed(sources.parse, text, "contexts", key)
+        if isinstance(source, TargetContext):
+            found[key] = Name(source.name, scene.label, scene.locate("contexts", key))
+        else:
+            found[key] = source
+    return found
 
 
 def _secret(model: SecretModel, directory: str) -> Secret:
@@ -163,7 +168,3 @@ def _secret(model: SecretModel, directory: str) -> Secret:
 
 def _ssh(model: SshModel, directory: str) -> Ssh:
     return Ssh(model.id, tuple(sources.absolute(path, directory) for path in model.paths))
-
-
-def _output(model: OutputModel, directory: str) -> Output:
-    return Output(model.type, sources.absolute(model.dest, directory), model.tar)

@@ -1,6 +1,7 @@
 """What holds for the whole workspace: caches and registries."""
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from mkbuild.buildfile.models import (
     CacheModel,
@@ -38,19 +39,27 @@ def registry_settings(
 
 
 def _remote(model: RemoteModel, root: str) -> Remote:
-    headers: Mapping[str, str] = {}
-    match model:
-        case RedisModel():
-            url = model.url
-        case HttpModel():
-            url, headers = model.url, model.headers
-        case RegistryCacheModel():
-            url = model.ref
-        case DirectoryCacheModel():
-            url = absolute(model.path, root)
     return Remote(
-        model.type, url, model.mode, model.ttl, model.scope, headers, model.signing_key_env
+        type=model.type,
+        url=_url(model, root),
+        mode=model.mode,
+        ttl=model.ttl,
+        scope=model.scope,
+        headers=model.headers if isinstance(model, HttpModel) else {},
+        key_env=model.signing_key_env,
     )
+
+
+def _url(model: RemoteModel, root: str) -> str:
+    match model:
+        case RedisModel() | HttpModel():
+            return model.url
+        case RegistryCacheModel():
+            return model.ref
+        case DirectoryCacheModel():
+            return absolute(model.path, root)
+        case _:
+            assert_never(model)
 
 
 def _mirror(text: str, root: str) -> str:

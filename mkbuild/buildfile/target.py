@@ -95,6 +95,11 @@ class GitUse:
     fact: str
     location: Location
 
+    @property
+    def member(self) -> str:
+        """The target's member that the key is in."""
+        return self.key.partition(".")[0].partition("[")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -200,10 +205,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable: its value after defaults and overrides, None where it has none."""
+    """A variable: its value after overrides, None where nothing used it; its default as written."""
 
     name: str
     value: str | None
+    default: str | None
     description: str
     location: Location
 

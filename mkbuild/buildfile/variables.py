@@ -68,9 +68,9 @@ class Variables:
 
         return Expanded(expand(text, lookup), frozenset(facts))
 
-    def value(self, name: str) -> str | None:
-        """Return a declared variable's value; raises TemplateError where its default is wrong."""
-        found = self._variable(name)
+    def known(self, name: str) -> str | None:
+        """Return a variable's value where something has asked for it, else None."""
+        found = self._known.get(name)
         return found.text if found else None
 
     def environment(self, name: str) -> str | None:
@@ -84,33 +84,26 @@ class Variables:
             return self._named(name, optional=optional)
         match family:
             case "env":
-                value = self.environment(member)
-                if value is None and not optional:
-                    raise TemplateError(
-                        f"the environment variable {member} is not set",
-                        hint=f"set it, or write ${{{name}:-default}}",
-                    )
-                return None if value is None else Expanded(value)
+                return self._from_environment(member, optional=optional)
             case "git":
                 return self._fact(member, optional=optional)
             case "matrix":
-                if member in matrix:
-                    return Expanded(matrix[member])
-                known = ", ".join(matrix) or "none here"
+                return _from_matrix(member, matrix)
+            case _:
+                known = DEFERRED if family == "inputs" else ("env", "git", "matrix", "inputs")
                 raise TemplateError(
-                    f"${{{name}}} is not in this target's matrix (its keys: {known})",
-                    hint=did_you_mean(member, matrix),
+                    f"${{{name}}} is unknown; allowed: {', '.join(known)}",
+                    hint=did_you_mean(name if family == "inputs" else family, known),
                 )
-            case "inputs":
-                raise TemplateError(
-                    f"${{{name}}} is unknown; allowed: {', '.join(DEFERRED)}",
-                    hint=did_you_mean(name, DEFERRED),
-                )
-        families = ("env", "git", "matrix", "inputs")
-        raise TemplateError(
-            f"${{{name}}} is unknown; what has a dot begins with {', '.join(families)}",
-            hint=did_you_mean(family, families),
-        )
+
+    def _from_environment(self, name: str, *, optional: bool) -> Expanded | None:
+        value = self.environment(name)
+        if value is None and not optional:
+            raise TemplateError(
+                f"the environment variable {name} is not set",
+                hint=f"set it, or write ${{env.{name}:-default}}",
+            )
+        return None if value is None else Expanded(value)
 
     def _fact(self, fact: str, *, optional: bool) -> Expanded | None:
         if fact not in GIT_FACTS:
@@ -170,3 +163,13 @@ class Variables:
         if declared is None or declared.default is None:
             return None
         return self.expand(declared.default)
+
+
+def _from_matrix(axis: str, matrix: Mapping[str, str]) -> Expanded:
+    if axis in matrix:
+        return Expanded(matrix[axis])
+    raise TemplateError(
+        f"${{matrix.{axis}}} is not in this image's matrix (its keys: "
+        f"{', '.join(matrix) or 'it has none'})",
+        hint=did_you_mean(axis, matrix),
+    )

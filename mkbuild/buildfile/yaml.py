@@ -66,6 +66,18 @@ class Mapping:
 Node: TypeAlias = Union[Scalar, Sequence, Mapping]
 
 
+def locate(node: Node | None, names: tuple[str | int, ...]) -> Location | None:
+    """Return the place of a key path (keys and indexes), as far down as it exists."""
+    place = node.location if node else None
+    for name in names:
+        if isinstance(node, Mapping) and str(name) in node.entries:
+            place, node = node.entries[str(name)]
+        elif isinstance(node, Sequence) and isinstance(name, int) and name < len(node.items):
+            node = node.items[name]
+            place = node.location
+    return place
+
+
 def parse(data: bytes, file: str) -> Node | None:
     """Read one document; None where it is empty. Raises BuildFileError with the place."""
     if len(data) > MAX_BYTES:
@@ -110,7 +122,9 @@ class _Tree:
         return None if isinstance(root, Scalar) and root.null else root
 
     def place(self, event: yaml.Event) -> Location:
-        return Location(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        assert mark is not None  # noqa: S101 -- the parser marks all events
+        return Location(self.file, mark.line + 1, mark.column + 1)
 
     def error(self, event: yaml.Event, message: str, hint: str | None = None) -> BuildFileError:
         return BuildFileError(message, location=self.place(event), hint=hint)

@@ -88,7 +88,7 @@ class Resolver:
             raise UserError(
                 f"{name!r} is the {what} of several targets: {', '.join(sorted(labels))}",
                 hint="say which one under contexts:, such as "
-                f"contexts: {{{name!r}: 'target:{sorted(labels)[0]}'}}",
+                f"contexts: {{{name!r}: 'target:{min(labels)}'}}",
             )
         return labels[0] if labels else None
 

@@ -18,7 +18,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.buildfile.target import Target, Workspace
@@ -28,13 +28,14 @@ from mkbuild.graph.targets import TargetGraph
 
 MAX_DEPTH = 100
 
-Token: TypeAlias = tuple[Literal["word", "quoted", "sign", "end"], str, int]
+Token: TypeAlias = tuple[str, str, int]
+"""Kind (``word quoted sign end``), text, offset."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<sign>[()+,^-])|(?P<quoted>"[^"]*"|'[^']*')|(?P<word>[^\s()+,^"']+))"""
 )
 _ATTRIBUTES = frozenset(
-    field.name for field in dataclasses.fields(Target) if field.name not in {"git_uses"}
+    field.name for field in dataclasses.fields(Target) if field.name != "git_uses"
 )
 
 
@@ -91,7 +92,7 @@ class _Query:
             for kind in ("sign", "quoted", "word"):
                 value = match[kind]
                 if value is not None:
-                    tokens.append((kind, value, match.start(kind)))  # type: ignore[arg-type]
+                    tokens.append((kind, value, match.start(kind)))
             at = match.end()
         tokens.append(("end", "", end))
         return tokens
@@ -175,16 +176,22 @@ class _Query:
             what = "the end" if kind == "end" else repr(value)
             raise self.error(f"found {what}, expected a {parameter}", offset)
         text = value[1:-1] if kind == "quoted" else value
-        match parameter:
-            case "number":
-                if not text.isdecimal() or not text.isascii():
-                    raise self.error(f"found {text!r}, expected a number of edges", offset)
-                return int(text)
-            case "pattern":
-                try:
-                    return re.compile(text)
-                except re.error as error:
-                    raise self.error(f"not a regular expression: {error}", offset) from None
+        if parameter == "number":
+            return self.number(text, offset)
+        return self.pattern(text, offset) if parameter == "pattern" else self.key(text, offset)
+
+    def number(self, text: str, offset: int) -> int:
+        if not (text.isascii() and text.isdecimal()):
+            raise self.error(f"found {text!r}, expected a number of edges", offset)
+        return int(text)
+
+    def pattern(self, text: str, offset: int) -> re.Pattern[str]:
+        try:
+            return re.compile(text)
+        except re.error as error:
+            raise self.error(f"not a regular expression: {error}", offset) from None
+
+    def key(self, text: str, offset: int) -> str:
         if text not in _ATTRIBUTES:
             raise self.error(
                 f"targets have no {text!r}",
@@ -193,7 +200,7 @@ class _Query:
             )
         return text
 
-    def apply(self, name: str, arguments: list[object]) -> set[str]:
+    def apply(self, name: str, arguments: list[object]) -> set[str]:  # noqa: PLR0911 -- one a function
         match name, arguments:
             case "deps", [set() as labels, *rest]:
                 return self.graph.dependencies(labels, _depth(rest))
@@ -213,7 +220,8 @@ class _Query:
                     for label in labels
                     if any(map(pattern.search, attribute(self.workspace.targets[label], key)))
                 }
-        raise AssertionError(name)
+            case _:
+                raise AssertionError(name, arguments)
 
     def matching(
         self, labels: set[str], pattern: re.Pattern[str], text: Callable[[Target], str]

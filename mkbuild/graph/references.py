@@ -120,7 +120,7 @@ class _Walk:
             self._refer(name, stage.start.location, "FROM", f"FROM {stage.base.base}", stage.index)
         scope = self._start(parent)
         for statement in stage.statements:
-            self._statement(statement, stage, scope, needed)
+            needed += self._statement(statement, stage, scope)
         return needed
 
     def base(self, stage: Stage) -> str:
@@ -153,19 +153,23 @@ class _Walk:
             self._scopes[stage.index] = scope
         return _Scope(dict(scope.args), dict(scope.env))
 
-    def _statement(
-        self, statement: Statement, stage: Stage, scope: _Scope, needed: list[int]
-    ) -> None:
+    def _statement(self, statement: Statement, stage: Stage, scope: _Scope) -> list[int]:
+        """Return the stages that a statement needs."""
+        where = statement.location
         match statement.body:
             case Copy(from_=name) if name:
-                self._source(name, statement, "COPY --from", stage, needed)
+                return self._source(name, "COPY --from", f"COPY --from={name}", where, stage.index)
             case Run(mounts=raws):
+                needed: list[int] = []
                 for raw in raws:
                     name = self._mount(raw, statement, scope)
                     if name:
-                        self._source(name, statement, "RUN --mount", stage, needed, raw)
+                        text = f"RUN --mount={raw}"
+                        needed += self._source(name, "RUN --mount", text, where, stage.index)
+                return needed
             case _:
                 self._declare(statement, scope)
+                return []
 
     def _mount(self, raw: str, statement: Statement, scope: _Scope) -> str:
         if "from" not in raw.lower():
@@ -179,24 +183,18 @@ class _Walk:
             raise error.at(statement.location) from None
         return mount.from_
 
-    def _source(  # noqa: PLR0913 -- what is read, by what, where
-        self,
-        name: str,
-        statement: Statement,
-        kind: Kind,
-        stage: Stage,
-        needed: list[int],
-        raw: str | None = None,
-    ) -> None:
-        text = f"COPY --from={name}" if raw is None else f"RUN --mount={raw}"
+    def _source(
+        self, name: str, kind: Kind, text: str, location: Location, reader: int
+    ) -> list[int]:
         index = self.named.get(name.lower())
         if index is None and name.isdecimal():
             index = int(name)
         if index is not None and index < len(self.dockerfile.stages):
-            if index < stage.index:  # a later one is the plan's error to raise
-                needed.append(index)
-        elif name != SCRATCH:
-            self._refer(name, statement.location, kind, text, stage.index)
+            # A later stage cannot be read: saying so is the plan's business.
+            return [index] if index < reader else []
+        if name != SCRATCH:
+            self._refer(name, location, kind, text, reader)
+        return []
 
     def _refer(self, name: str, location: Location, kind: Kind, text: str, stage: int) -> None:
         reference = Reference(name, location, kind, text, stage)

@@ -25,7 +25,7 @@ def render(
     how: Literal["dot", "mermaid", "json"],
     labels: Collection[str] | None = None,
 ) -> str:
-    """Render the targets in ``labels`` (None: all) and the edges between them; ends in a newline."""
+    """Render the targets in ``labels`` (None: all) and the edges between them."""
     kept = [label for label in graph.targets if labels is None or label in labels]
     match how:
         case "dot":
@@ -52,11 +52,11 @@ def _dot(graph: TargetGraph, labels: list[str]) -> str:
     for label in labels:
         style = "" if kind_of(graph.targets[label]) == "published" else " [style=dashed]"
         lines.append(f"  {_quoted(label)}{style};")
-    for link in _links(graph, labels):
-        lines.append(
-            f"  {_quoted(link.source)} -> {_quoted(link.target)} "
-            f"[style={_STYLE[link.kind]}, tooltip={_quoted(link.kind)}];"
-        )
+    lines += [
+        f"  {_quoted(link.source)} -> {_quoted(link.target)} "
+        f"[style={_STYLE[link.kind]}, tooltip={_quoted(link.kind)}];"
+        for link in _links(graph, labels)
+    ]
     return "\n".join([*lines, "}", ""])
 
 

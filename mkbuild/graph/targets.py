@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError as GraphCycleError
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mkbuild.buildfile.target import Target, Workspace
@@ -15,7 +16,7 @@ from mkbuild.oci import platform as platforms
 from mkbuild.oci.model import Platform
 
 if TYPE_CHECKING:
-    import networkx
+    import networkx as nx
 
 ReadDockerfile = Callable[[Target], Dockerfile | None]
 """Reads a target's Dockerfile; None where it cannot be known yet (in a git context)."""
@@ -146,17 +147,18 @@ class TargetGraph:
 
     def some_path(self, source: str, target: str) -> tuple[str, ...]:
         """Return a shortest path from one target to another it needs; empty where there is none."""
-        import networkx  # noqa: PLC0415 -- only queries pay for it
+        import networkx as nx
 
         try:
-            return tuple(networkx.shortest_path(self._network(), source, target))
-        except networkx.NetworkXNoPath:
+            return tuple(nx.shortest_path(self._network(), source, target))
+        except nx.NetworkXNoPath:
             return ()
 
-    def _network(self) -> "networkx.DiGraph[str]":
-        import networkx  # noqa: PLC0415 -- only queries pay for it
+    def _network(self) -> "nx.DiGraph[str]":
+        # Imported here, since only queries ask for paths: a build never pays for networkx.
+        import networkx as nx
 
-        network: networkx.DiGraph[str] = networkx.DiGraph()
+        network: nx.DiGraph[str] = nx.DiGraph()
         network.add_nodes_from(self.targets)
         network.add_edges_from(
             (label, other) for label, needed in self._needs.items() for other in needed
@@ -171,7 +173,7 @@ class TargetGraph:
         raise self._cycle(cycle)
 
     def _cycle(self, cycle: list[str]) -> CycleError:
-        steps = list(zip(cycle, cycle[1:], strict=False))
+        steps = list(pairwise(cycle))
         proofs = [self.why_edge(source, target)[0] for source, target in steps]
         lines = [f"  {edge.source} needs {edge.target}: {edge}" for edge in proofs]
         hint = None
