@@ -18,7 +18,7 @@ import select
 import sys
 
 from mkbuild.sandbox import mounts, privileges, syscalls
-from mkbuild.sandbox.paths import PathError
+from mkbuild.sandbox.paths import PathError, open_below
 from mkbuild.sandbox.rootfs import Stage, mount_root
 from mkbuild.sandbox.stubs import Stubs
 
@@ -61,9 +61,7 @@ def main() -> "NoReturn":
     for fd in (life, report_fd):
         os.set_inheritable(fd, False)
     try:
-        with open(spec_fd, "rb") as stream:  # noqa: PTH123 - pathlib costs 10 ms
-            spec: Wire = marshal.load(stream)  # noqa: S302 - from the build itself
-        status, lossy = _supervise(spec, life, report)
+        status, lossy = _supervise(load(spec_fd), life, report)
     except (OSError, PathError) as error:
         report.failed("set up the sandbox", error)
         os._exit(_SETUP_FAILED)
@@ -71,12 +69,22 @@ def main() -> "NoReturn":
     os._exit(0)
 
 
+def load(fd: int) -> "Wire":
+    """Read what is to be run from the build, and close the descriptor."""
+    with open(fd, "rb") as stream:  # noqa: PTH123 - pathlib costs 10 ms
+        wire: Wire = marshal.load(stream)  # noqa: S302 - from the build itself
+    return wire
+
+
 def _supervise(spec: "Wire", life: int, report: Report) -> tuple[int, bool]:
     os.umask(0)
+    syscalls.blank_command_line()
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
     stage = Stage(spec["work"], userns=spec["userns"])
     root = mount_root(stage, spec)
+    if spec["one_id"]:
+        _help_apt(root, spec)
     stubs = Stubs(root)
     stubs.make(mounts.targets(spec))
     spaces = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
@@ -99,6 +107,15 @@ def _supervise(spec: "Wire", life: int, report: Report) -> tuple[int, bool]:
     os.close(root)
     stage.close()
     return status, lossy
+
+
+def _help_apt(root: int, spec: "Wire") -> None:
+    """Keep apt from changing to its own user and checking that it did: there is none to be had."""
+    try:
+        os.close(open_below(root, "/etc/apt/apt.conf.d"))
+    except PathError:
+        return
+    spec["files"]["/etc/apt/apt.conf.d/00one-id"] = b'APT::Sandbox::User "root";\n'
 
 
 def _wait(child: int, life: int, listeners: int) -> tuple[int, bool]:
@@ -175,7 +192,7 @@ def _command(spec: "Wire", report: Report, listeners: int) -> "NoReturn":
     doing = "prepare the command"
     try:
         os.setsid()
-        _standard_streams(spec)
+        standard_streams(spec)
         syscalls.reset_signals()
         syscalls.join_new_session_keyring()
         privileges.limit()
@@ -183,7 +200,7 @@ def _command(spec: "Wire", report: Report, listeners: int) -> "NoReturn":
             _hand_over_listener(spec, listeners)
         else:
             privileges.install_filter(spec)
-        report.fd = _only(report.fd)
+        report.fd = only(report.fd)
         doing = f"change to the working directory {spec['cwd']}"
         os.chdir(spec["cwd"])
         doing = "prepare the command"
@@ -191,10 +208,10 @@ def _command(spec: "Wire", report: Report, listeners: int) -> "NoReturn":
     except OSError as error:
         report.failed(doing, error)
         os._exit(_SETUP_FAILED)
-    _execute(spec)
+    execute(spec)
 
 
-def _only(fd: int) -> int:
+def only(fd: int) -> int:
     """Close every descriptor above 2 but one, which becomes 3; it is closed by exec."""
     os.dup2(fd, 3, inheritable=False)
     syscalls.close_from(4)
@@ -210,7 +227,7 @@ def _hand_over_listener(spec: "Wire", listeners: int) -> None:
             socket.send_fds(sender, [b"l"], [listener])
 
 
-def _standard_streams(spec: "Wire") -> None:
+def standard_streams(spec: "Wire") -> None:
     """Open the RUN's own /dev/null, not the host's: a descriptor can be used to chmod it."""
     if spec["stdin"]:
         fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
@@ -225,7 +242,7 @@ def _standard_streams(spec: "Wire") -> None:
             os.fchown(stream_fd, spec["uid"], -1)
 
 
-def _execute(spec: "Wire") -> "NoReturn":
+def execute(spec: "Wire") -> "NoReturn":
     """Execute as a shell would: 127 where the command is not found, 126 where it cannot run."""
     name = spec["argv"][0]
     search = spec["env"].get("PATH", _SEARCH).split(":")

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from mkbuild.sandbox.wire import Wire, WireMount
 
 _PLAIN = MS_NOSUID | MS_NODEV | MS_NOEXEC
-_DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9, "tty": (5 << 8)}
+DEVICES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
 _LINKS = {
     "fd": "/proc/self/fd",
     "stdin": "/proc/self/fd/0",
@@ -55,7 +62,7 @@ def targets(spec: "Wire") -> list[tuple[str, bool]]:
     Those below another mount's target are made there, when that mount stands.
     """
     places = [("/dev", True), ("/proc", True), ("/sys", True)]
-    places += [(path, False) for path, _ in _files(spec)]
+    places += [(path, False) for path in spec["files"]]
     own = [(mount["target"], _is_directory(mount)) for mount in in_order(spec)]
     tops = {path.rstrip("/") for path, _ in own} | {"/dev", "/proc", "/sys"}
     places += [(p, d) for p, d in own if not any(p.startswith(f"{top}/") for top in tops)]
@@ -65,11 +72,6 @@ def targets(spec: "Wire") -> list[tuple[str, bool]]:
 def in_order(spec: "Wire") -> "list[WireMount]":
     """Return the mounts so that each comes before those below its target."""
     return sorted(spec["mounts"], key=lambda mount: mount["target"].split("/"))
-
-
-def _files(spec: "Wire") -> list[tuple[str, bytes]]:
-    named = [("/etc/hosts", spec["hosts"]), ("/etc/resolv.conf", spec["resolv"])]
-    return [(path, data) for path, data in named if data]
 
 
 def _is_directory(mount: "WireMount") -> bool:
@@ -109,7 +111,7 @@ class Mounter:
         self._dev()
         if not self._spec["insecure"]:
             self._masks()
-        for path, data in _files(self._spec):
+        for path, data in self._spec["files"].items():
             self._bind(self._stage.file(self._name(), data), path, directory=False)
         for mount in in_order(self._spec):
             try:
@@ -172,7 +174,7 @@ class Mounter:
             os.symlink(target, name, dir_fd=at)
             os.close(at)
         nodes = self._nodes()
-        for name in _DEVICES:
+        for name in DEVICES:
             source = os.open(f"{nodes}/{name}", os.O_PATH | os.O_CLOEXEC)
             self._bind(source, f"/dev/{name}", ATTR_NOSUID | ATTR_NOEXEC, directory=False)
         group = "" if self._spec["one_id"] else f",gid={_TTY_GROUP}"
@@ -192,9 +194,8 @@ class Mounter:
             return "/dev"
         place = self._stage.directory("dev")
         syscalls.mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
-        for name, number in _DEVICES.items():
-            major, minor = (number >> 8) or 1, number & 0xFF
-            os.mknod(f"{place}/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
+        for name, number in DEVICES.items():
+            os.mknod(f"{place}/{name}", stat.S_IFCHR | 0o666, os.makedev(*number))
             os.chmod(f"{place}/{name}", 0o666)
         return place
 

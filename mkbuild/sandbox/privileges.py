@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # mknod audit_write setfcap: docker's default
 CAPABILITIES = sum(1 << bit for bit in (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31))
 _LAST_CAPABILITY = 63
+_SETPCAP = 1 << 8
 _RLIMIT_CORE, _RLIMIT_NOFILE = 4, 7
 _OPEN_FILES = (1024, 524288)
 
@@ -36,9 +37,11 @@ def install_filter(spec: "Wire") -> int:
 def become(spec: "Wire") -> None:
     """Take the ids of the command, and give up every capability but docker's."""
     keep = ~0 if spec["insecure"] else CAPABILITIES
-    for capability in range(_LAST_CAPABILITY + 1):
-        if not keep >> capability & 1 and not syscalls.drop_bounding(capability):
-            break
+    # in chroot mode an outer container may have withheld the right to give rights up
+    if syscalls.permitted_capabilities() & _SETPCAP:
+        for capability in range(_LAST_CAPABILITY + 1):
+            if not keep >> capability & 1 and not syscalls.drop_bounding(capability):
+                break
     if spec["one_id"]:
         syscalls.set_capabilities(syscalls.permitted_capabilities() & keep)
         return

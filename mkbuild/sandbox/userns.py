@@ -10,6 +10,7 @@ Whatever is unpacked, compared or collected afterwards sees the mapped ids. Thre
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, NoReturn
@@ -54,7 +55,7 @@ def enter() -> UserNamespace:
     if may_mount():
         return UserNamespace("root", reason="root with CAP_SYS_ADMIN")
     uid, gid = os.geteuid(), os.getegid()
-    uids, gids, reason = _wanted(uid, gid)
+    uids, gids, reason = wanted(uid, gid)
     mapper = _Mapper(uids, gids, direct=uid == 0)
     try:
         syscalls.unshare(syscalls.CLONE_NEWUSER)
@@ -78,21 +79,26 @@ def enter() -> UserNamespace:
     return UserNamespace("ranges" if _count(uids) > 1 else "one-id", uids, gids, reason)
 
 
-def refusal() -> str:
-    """Try in a forked process whether :func:`enter` works; return why not, or an empty string."""
+def refusal(then: Callable[[], str] = str) -> str:
+    """Try in a forked process whether :func:`enter` works; return why not, or an empty string.
+
+    ``then`` is called inside, and what it returns is returned.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         try:
             enter()
+            said = then()
         except SandboxError as error:
-            os.write(writer, os.fsencode(str(error)))
+            said = str(error)
+        os.write(writer, os.fsencode(said))
         os._exit(0)
     os.close(writer)
     with open(reader, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
-        said = stream.read()
+        answer = stream.read()
     os.waitpid(child, 0)
-    return os.fsdecode(said)
+    return os.fsdecode(answer)
 
 
 def subordinate(text: str, name: str, number: int) -> tuple[Range, ...]:
@@ -119,7 +125,7 @@ def _count(ranges: tuple[Range, ...]) -> int:
     return sum(r.count for r in ranges)
 
 
-def _wanted(uid: int, gid: int) -> tuple[tuple[Range, ...], tuple[Range, ...], str]:
+def wanted(uid: int, gid: int) -> tuple[tuple[Range, ...], tuple[Range, ...], str]:
     """Return the maps to ask for (empty: a single id) and why."""
     if uid == 0 and _has(_CAP_SETUID) and _has(_CAP_SETGID):
         return _all_ids("uid_map"), _all_ids("gid_map"), "root that may map ids but not mount"

@@ -27,7 +27,10 @@ class WireMount(TypedDict):
 
 
 class Wire(TypedDict):
-    """A :class:`RunSpec` and what the sandbox adds: the filter, and what the machine is like."""
+    """A :class:`RunSpec` and what the sandbox adds: the filter, and what the machine is like.
+
+    ``files`` are mounted, never part of the result: /etc/hosts, /etc/resolv.conf.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
@@ -43,8 +46,7 @@ class Wire(TypedDict):
     network: str
     insecure: bool
     mounts: list[WireMount]
-    hosts: bytes
-    resolv: bytes
+    files: dict[str, bytes]
     stdin: bytes
     filter: bytes
     userns: bool
@@ -69,6 +71,7 @@ def _mount(mount: "MountSpec") -> WireMount:
 
 def pack(spec: "RunSpec", *, program: bytes, userns: bool, one_id: bool) -> bytes:
     """Marshal a spec; both ends are the same interpreter, and no other reads it."""
+    files = (("/etc/hosts", spec.hosts), ("/etc/resolv.conf", spec.resolv))
     wire: Wire = {
         "argv": spec.argv,
         "env": dict(spec.env),
@@ -84,8 +87,7 @@ def pack(spec: "RunSpec", *, program: bytes, userns: bool, one_id: bool) -> byte
         "network": spec.network,
         "insecure": spec.insecure,
         "mounts": [_mount(mount) for mount in spec.mounts],
-        "hosts": spec.hosts,
-        "resolv": spec.resolv,
+        "files": {path: data for path, data in files if data},
         "stdin": spec.stdin,
         "filter": program,
         "userns": userns,

@@ -1,0 +1,36 @@
+"""The sandbox for places without namespaces: a full tree, chroot, and no wall around it."""
+
+import os
+
+from mkbuild.errors import SandboxError
+from mkbuild.sandbox import process, seccomp, wire
+from mkbuild.sandbox.namespace import held_ids
+from mkbuild.sandbox.spec import Output, RunOutcome, RunSpec
+
+
+class ChrootSandbox:
+    """Runs commands in ``spec.tree``; see :class:`mkbuild.sandbox.spec.Sandbox`.
+
+    Needs CAP_SYS_CHROOT. With CAP_SYS_ADMIN mounts are real, hidden from everybody else, and the
+    system-call filter holds; without it binds and caches are copied (a cache gets new and changed
+    files back, removals do not reach it), secrets are files that are removed, a tmpfs is an empty
+    directory, ssh mounts and network none are errors. Processes of the host are seen, the
+    container around is the boundary. ``spec.tree`` "/" is the machine's own file system.
+    """
+
+    def __init__(self, mode: str = "chroot") -> None:
+        self.mode = mode
+        self._program = seccomp.program(os.uname().machine)
+        self._runs = process.Runs()
+        self._userns = held_ids() < 2**32 - 1
+
+    def run(self, spec: RunSpec, output: Output) -> RunOutcome:
+        """Run one command to its end."""
+        if not spec.tree or not spec.work:
+            raise SandboxError("the chroot sandbox needs a whole tree and a work directory")
+        packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=False)
+        return process.run(self._runs, "chroot_child.main", packed, output)
+
+    def cancel(self) -> None:
+        """End everything that runs."""
+        self._runs.cancel()

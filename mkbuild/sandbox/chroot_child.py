@@ -1,0 +1,143 @@
+"""The processes of one RUN in chroot mode: a supervisor and the command, without namespaces.
+
+With CAP_SYS_ADMIN the supervisor has a mount namespace of its own, and the mounts are real; else they
+are emulated. Every descendant becomes the supervisor's child when its parent ends, and is killed
+when the command ends or the build does.
+"""
+
+import os
+import select
+import signal
+import sys
+from typing import NoReturn
+
+from mkbuild.sandbox import mounts, privileges, syscalls
+from mkbuild.sandbox.child import Report, execute, load, only, standard_streams
+from mkbuild.sandbox.emulate import Emulation
+from mkbuild.sandbox.paths import PathError
+from mkbuild.sandbox.rootfs import Stage, mount_root
+from mkbuild.sandbox.stubs import Stubs
+from mkbuild.sandbox.wire import Wire
+
+_CAP_SETPCAP, _CAP_SYS_ADMIN = 8, 21
+
+
+def main() -> NoReturn:
+    """Be the supervisor of the RUN whose descriptors the arguments name."""
+    spec_fd, life, report_fd = map(int, sys.argv[1:4])
+    report = Report(report_fd)
+    for fd in (life, report_fd):
+        os.set_inheritable(fd, False)
+    try:
+        status = _supervise(load(spec_fd), life, report)
+    except (OSError, PathError) as error:
+        report.failed("set up the chroot", error)
+        os._exit(1)
+    report.ended(status, lossy=False)
+    os._exit(0)
+
+
+def _can_mount() -> bool:
+    if not syscalls.permitted_capabilities() >> _CAP_SYS_ADMIN & 1:
+        return False
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    except PermissionError:  # a filter or a security module is in the way
+        return False
+    return True
+
+
+def _supervise(spec: Wire, life: int, report: Report) -> int:
+    os.umask(0)
+    syscalls.be_subreaper()
+    if _can_mount():
+        return _mounted(spec, life, report)
+    if spec["network"] == "none":
+        raise PathError("network none needs CAP_SYS_ADMIN")
+    root = os.open(spec["tree"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    stubs = Stubs(root)
+    stubs.make(mounts.targets(spec))
+    emulation = Emulation(spec, root)
+    try:
+        emulation.mount_all()
+        return _run(spec, life, report, root)
+    finally:
+        emulation.undo()
+        stubs.remove()
+
+
+def _mounted(spec: Wire, life: int, report: Report) -> int:
+    """Run with real mounts: made on a second view of the tree, so that the first sees the stubs."""
+    stage = Stage(spec["work"], userns=spec["userns"])
+    plain = os.open(spec["tree"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    root = mount_root(stage, spec)
+    stubs = Stubs(plain)
+    stubs.make(mounts.targets(spec))
+    syscalls.unshare(syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC)
+    syscalls.set_hostname(spec["hostname"])
+    if spec["network"] == "none":
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        syscalls.raise_loopback()
+    mounts.Mounter(spec, stage, root).mount_all()
+    status = _run(spec, life, report, root)
+    os.close(root)
+    stage.close()
+    stubs.remove()
+    return status
+
+
+def _run(spec: Wire, life: int, report: Report, root: int) -> int:
+    command = os.fork()
+    if not command:
+        _command(spec, report, root)
+    poll = select.poll()
+    ended = os.pidfd_open(command)
+    poll.register(ended, select.POLLIN)
+    poll.register(life, 0)
+    events = dict(poll.poll())
+    os.close(ended)
+    if life in events and not events.get(ended, 0):
+        os.kill(command, signal.SIGKILL)
+    _, code = os.waitpid(command, 0)
+    _end_descendants()
+    status = os.waitstatus_to_exitcode(code)
+    return 128 - status if status < 0 else status
+
+
+def _end_descendants() -> None:
+    """Kill and reap until no child is left; those of a killed one become ours."""
+    while True:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as stream:  # noqa: PTH123
+            children = stream.read().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
+def _command(spec: Wire, report: Report, root: int) -> NoReturn:
+    doing = "prepare the command"
+    try:
+        os.setsid()
+        syscalls.die_with_parent()
+        os.fchdir(root)
+        os.chroot(".")
+        os.chdir("/")
+        standard_streams(spec)
+        syscalls.reset_signals()
+        syscalls.join_new_session_keyring()
+        privileges.limit()
+        if syscalls.permitted_capabilities() >> _CAP_SYS_ADMIN & 1:
+            privileges.install_filter(spec)
+        report.fd = only(report.fd)
+        doing = f"change to the working directory {spec['cwd']}"
+        os.chdir(spec["cwd"])
+        doing = "prepare the command"
+        privileges.become(spec)
+    except OSError as error:
+        report.failed(doing, error)
+        os._exit(1)
+    execute(spec)
