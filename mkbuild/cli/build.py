@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from mkbuild.cli import flags
+from mkbuild.cli.asking import complete_selection
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.options import Command
 from mkbuild.cli.request import make_request
@@ -22,7 +23,7 @@ class BuildCommand(Command):
 
 
 @click.command(cls=BuildCommand, short_help="Build images (the default verb).")
-@click.argument("selection", nargs=-1)
+@click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @flags.input_flags
 @flags.run_flags
 @flags.build_flags

@@ -19,7 +19,10 @@ _SECRET_FLAGS = ("--redis-cache-password", "--http-cache-header", "--build-arg")
 
 
 def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose: bool) -> None:
-    """Write an error for a user: short first, its causes where ``verbose``."""
+    """Write an error for a user: short first, its causes where ``verbose``.
+
+    Paths below the current directory are shown as they are seen from there.
+    """
     word = "\x1b[1;31merror:\x1b[0m" if has_colour(stream, env) else "error:"
     place = f"{error.location}: " if error.location else ""
     lines = [f"{word} {place}{error.message}"]
@@ -31,7 +34,7 @@ def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose
     while verbose and cause is not None:
         lines.append(f"  because of {type(cause).__name__}: {cause}")
         cause = cause.__cause__
-    stream.write("\n".join(lines) + "\n")
+    stream.write("\n".join(lines).replace(f"{Path.cwd()}/", "") + "\n")
 
 
 def internal(error: BaseException, argv: Sequence[str], stream: TextIO) -> None:

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Iterator
 
 import click
+from click.shell_completion import CompletionItem
 
 from mkbuild.cli.common import FLAGS, VALUED
 
@@ -47,6 +48,15 @@ class Root(click.Group):
             return None
         command: click.Command = importlib.import_module(f"mkbuild.cli.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer verbs, and what the default verb takes."""
+        from mkbuild.cli.asking import complete_selection
+
+        found = super().shell_complete(ctx, incomplete)
+        selection = self.params[0]
+        names = complete_selection(ctx, selection, incomplete)
+        return found + [CompletionItem(name) for name in names if name not in _NAMES]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write one section a group of verbs, importing none of them."""

@@ -1,0 +1,96 @@
+"""What the verbs that only ask share: their options, the workspace, the graph, selections."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mkbuild.cli import values
+from mkbuild.cli.common import Common
+from mkbuild.cli.options import combine, option
+from mkbuild.engine.request import WorkspaceInput
+
+if TYPE_CHECKING:
+    from mkbuild.buildfile.target import Workspace
+    from mkbuild.engine.dockerfiles import Dockerfiles
+    from mkbuild.graph.targets import TargetGraph
+
+_INPUT = "What is asked about"
+
+asking_flags = combine(
+    option(
+        "--set", group=_INPUT, multiple=True, metavar="PATTERN.KEY=VALUE", help="Change images."
+    ),
+    option("--var", group=_INPUT, multiple=True, metavar="K=V", help="Set a variable."),
+    option("-p", "--profile", group=_INPUT, multiple=True, metavar="NAME", help="Use a profile."),
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A workspace that is only asked about: nothing is built, no store is opened."""
+
+    workspace: "Workspace"
+    directory: Path
+
+    @cached_property
+    def dockerfiles(self) -> "Dockerfiles":
+        """The Dockerfiles of its targets."""
+        from mkbuild.engine.dockerfiles import Dockerfiles
+
+        return Dockerfiles(self.directory)
+
+    @cached_property
+    def graph(self) -> "TargetGraph":
+        """The graph of all its targets."""
+        from mkbuild.graph.targets import infer
+        from mkbuild.oci.platform import host
+
+        return infer(self.workspace, self.dockerfiles.read, host(os.uname().machine))
+
+    def select(self, selection: tuple[str, ...], *, default: str = "all") -> tuple[str, ...]:
+        """Return the labels that a selection means; ``default`` where nothing is said."""
+        from mkbuild.graph.select import select
+
+        return select(selection or (default,), self.workspace, lambda: self.graph)
+
+    def place(self, file: str) -> str:
+        """Show a file as it is seen from here."""
+        return self.dockerfiles.display(Path(file))
+
+
+def ask(common: Common, params: dict[str, Any]) -> Question:
+    """Load the workspace that a command is about; raises UserError."""
+    from mkbuild.engine.workspace import load_workspace
+
+    wanted = WorkspaceInput(
+        (),
+        file=str(common.directory / common.file) if common.file else None,
+        variables=values.pairs("--var", params.pop("var")),
+        overrides=tuple(params.pop("set")),
+        profiles=tuple(params.pop("profile")),
+    )
+    return Question(load_workspace(wanted, common.directory), common.directory)
+
+
+def complete_selection(
+    context: click.Context,
+    _parameter: click.Parameter,
+    incomplete: str,
+) -> list[str]:
+    """Offer targets and groups to a shell; nothing where the build files cannot be loaded."""
+    from mkbuild.engine.workspace import load_workspace
+    from mkbuild.errors import MkbuildError
+
+    file = context.params.get("file")
+    here = Path.cwd() / (context.params.get("directory") or "")
+    try:
+        workspace = load_workspace(WorkspaceInput((), str(here / file) if file else None), here)
+    except (MkbuildError, OSError):
+        return []  # a shell shows no errors while one types
+    sign = incomplete[: len(incomplete) - len(incomplete.lstrip("!."))]
+    names = ["all", *workspace.targets, *(f"@{group}" for group in workspace.groups)]
+    return [sign + name for name in names if (sign + name).startswith(incomplete)]

@@ -1,0 +1,110 @@
+"""``mkbuild lint``: build checks of Dockerfiles and build files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mkbuild.cli.asking import Question, ask, asking_flags, complete_selection
+from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.options import Command, option
+from mkbuild.errors import ChecksFailedError
+from mkbuild.progress.excerpt import excerpt
+from mkbuild.progress.text import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mkbuild.buildfile.target import Target
+    from mkbuild.dockerfile.finding import Finding
+
+_SHOWN = "What is shown"
+
+
+@click.command(cls=Command)
+@click.argument("selection", nargs=-1, shell_complete=complete_selection)
+@option(
+    "--format",
+    "how",
+    group=_SHOWN,
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="github: annotations of a workflow.",
+)
+@asking_flags
+@common_options
+def command(selection: tuple[str, ...], how: str, **params: Any) -> None:
+    """Check Dockerfiles and build files; exit status 3 where something was found.
+
+    A selection is one of targets (all by default), or names Dockerfiles. The rules are those of
+    docker build --check; # check=skip=RULE in a Dockerfile silences one.
+    """
+    common = take_common(params)
+    files = [Path(text) for text in selection if Path(text).is_file()]
+    if files and len(files) == len(selection):
+        found = [item for file in files for item in _check_file(file)]
+    else:
+        question = ask(common, params)
+        targets = [question.workspace.targets[label] for label in question.select(selection)]
+        found = list(dict.fromkeys(item for target in targets for item in _check(question, target)))
+    _show(found, how)
+    if found:
+        raise ChecksFailedError(f"{count(len(found), 'finding')} to mend")
+
+
+def _check_file(file: Path) -> "list[Finding]":
+    from mkbuild.dockerfile import lint, parser
+    from mkbuild.engine.dockerfiles import ignore_of
+
+    return lint.check(
+        parser.parse(file.read_bytes(), str(file)), ignore=ignore_of(file.parent, file)
+    )
+
+
+def _check(question: Question, target: "Target") -> "Iterable[Finding]":
+    from mkbuild.buildfile.target import DirectoryContext
+    from mkbuild.dockerfile import lint
+    from mkbuild.engine.dockerfiles import ignore_of
+
+    for use in target.git_uses:
+        place = replace(use.location, file=question.place(use.location.file))
+        yield lint.Finding(
+            "GitFactInImage",
+            place,
+            f"{target.label}: {use.key} holds {use.fact}: the digest changes at every commit",
+            "${inputs.commit} is the last commit that touched what the image is made of",
+        )
+    dockerfile = question.dockerfiles.read(target)
+    if dockerfile is None:
+        return
+    ignore = None
+    if isinstance(target.context, DirectoryContext):
+        ignore = ignore_of(Path(target.context.path), Path(target.dockerfile))
+    yield from lint.check(dockerfile, build_args=target.args, ignore=ignore)
+
+
+def _show(found: "list[Finding]", how: str) -> None:
+    if how == "json":
+        records = [
+            {
+                "rule": item.rule,
+                "file": item.location.file,
+                "line": item.location.line,
+                "message": item.message,
+                "hint": item.hint,
+            }
+            for item in found
+        ]
+        click.echo(json.dumps(records, indent=2))
+        return
+    for item in found:
+        if how == "github":
+            place = f"file={item.location.file},line={item.location.line}"
+            click.echo(f"::warning {place},title={item.rule}::{item.message}")
+            continue
+        click.echo(f"{item.location}: {item.rule}: {item.message}")
+        for line in excerpt(item.location):
+            click.echo(f"  {line}")
+        click.echo(f"  hint: {item.hint}")

@@ -1,0 +1,56 @@
+"""The Dockerfiles of targets, read from disk and parsed once each."""
+
+from pathlib import Path
+
+from mkbuild.buildfile.target import GitContext, Target
+from mkbuild.context.ignore import Ignore
+from mkbuild.dockerfile import parser
+from mkbuild.dockerfile.instructions import Dockerfile
+from mkbuild.errors import DockerfileError
+
+
+class Dockerfiles:
+    """Reads Dockerfiles; places in them are shown as they are seen from ``directory``."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[str, Dockerfile] = {}
+
+    def read(self, target: Target) -> Dockerfile | None:
+        """Return a target's Dockerfile, None where it is in a git context not checked out.
+
+        Raises DockerfileError where it cannot be read or parsed.
+        """
+        if isinstance(target.context, GitContext) and not Path(target.dockerfile).is_absolute():
+            return None
+        if target.label not in self._known:
+            self._known[target.label] = self._parse(target)
+        return self._known[target.label]
+
+    def _parse(self, target: Target) -> Dockerfile:
+        if target.dockerfile_inline is not None:
+            return parser.parse(target.dockerfile_inline, f"{target.file}:{target.label}")
+        path = Path(target.dockerfile)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DockerfileError(
+                f"cannot read the Dockerfile of {target.label}: {path}: {error.strerror}",
+                location=target.location,
+                hint="dockerfile: in the build file (or -f) says where it is",
+            ) from error
+        return parser.parse(data, self.display(path))
+
+    def display(self, path: Path) -> str:
+        """Show a path as short as it is from where the user stands."""
+        here = self._directory
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def ignore_of(context: Path, dockerfile: Path) -> Ignore | None:
+    """Read what a context leaves out: ``<Dockerfile>.dockerignore``, else its ``.dockerignore``."""
+    for path in (Path(f"{dockerfile}.dockerignore"), context / ".dockerignore"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="surrogateescape")
+            return Ignore.parse(text, str(path))
+    return None
