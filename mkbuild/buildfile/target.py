@@ -12,7 +12,7 @@ from mkbuild.location import Location
 Commit: TypeAlias = Literal["implicit", "explicit"]
 Pull: TypeAlias = Literal["always", "hourly", "never"]
 Network: TypeAlias = Literal["default", "none", "host"]
-Compression: TypeAlias = Literal["gzip", "zstd", "none"]
+Compression: TypeAlias = Literal["gzip", "zstd", "none", "speed", "size"]
 RemoteType: TypeAlias = Literal["redis", "http", "registry", "directory"]
 RemoteMode: TypeAlias = Literal["read-write", "read-only", "write-only"]
 

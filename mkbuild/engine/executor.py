@@ -19,6 +19,7 @@ from mkbuild.plan.actions import Base, Node, RunBody, inputs
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import Policy
 from mkbuild.schedule.machine import Node as Job
+from mkbuild.snapshot import layerwrite
 from mkbuild.snapshot.layerwrite import write_layer
 
 Emit = Callable[[Event], None]
@@ -35,6 +36,7 @@ class StepReport:
     status: Status
     seconds: float
     state: str
+    layer: str = ""
 
 
 class Executor:
@@ -47,7 +49,7 @@ class Executor:
         resolution: Resolution,
         states: States,
         cache: ActionCache,
-        policy: Policy,
+        policy: Callable[[str], Policy],
         runner: Callable[[], Runner],
         scratch: Callable[[], Path],
         emit: Emit,
@@ -70,7 +72,10 @@ class Executor:
         self._jobs: dict[str, Callable[[], None]] = {}
         self.reports: dict[ActionKey, StepReport] = {}
         self.layers: dict[tuple[StatePair, str], LayerRecord] = {}
-        for work in resolution.works.values():
+
+    def report_hits(self) -> None:
+        """Report the steps whose result was known from the start."""
+        for work in self._resolution.works.values():
             if work.result is not None:
                 self._report(work, "hit-local", 0.0)
 
@@ -189,7 +194,7 @@ class Executor:
             )
             return result.diff, result.lossy
         now = int(time.time())
-        epoch = self._policy.epoch
+        epoch = self._policy(action.target).epoch
         times = Times(
             created=now if epoch is None else epoch,
             context=epoch,
@@ -245,7 +250,7 @@ class Executor:
                 or not self._states.layers.obtain(record)
             ):
                 diff = self._states.diff(*pair)
-                record = write_layer(diff, self._states.store, kind)
+                record = write_layer(diff, self._states.store, layerwrite.named(kind))
                 self._cache.put_layer(pair, record, replace=True)
             self.layers[pair, kind] = record
 

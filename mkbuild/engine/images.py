@@ -8,7 +8,7 @@ from mkbuild import digest as digests
 from mkbuild.action import LayerRecord
 from mkbuild.buildfile.interpolate import resolve_inputs
 from mkbuild.buildfile.target import Target
-from mkbuild.cache.protocol import KeyValue
+from mkbuild.cache.protocol import KeyValue, Record
 from mkbuild.digest import Digest
 from mkbuild.engine.executor import StepReport
 from mkbuild.oci import mutate
@@ -49,7 +49,7 @@ def assemble(  # noqa: PLR0913 -- what an image consists of
     state_of: StateOf,
     definition: str,
     created: Callable[[ImageConfig], str],
-    commit: Callable[[], str],
+    commit: str,
     store: BlobStore,
     steps: Sequence[StepReport] = (),
 ) -> BuiltImage:
@@ -78,7 +78,7 @@ def assemble(  # noqa: PLR0913 -- what an image consists of
     )
 
 
-def _with_labels(planned: PlannedImage, inputs: Digest, commit: Callable[[], str]) -> PlannedImage:
+def _with_labels(planned: PlannedImage, inputs: Digest, commit: str) -> PlannedImage:
     """Fill in what labels say of the inputs, which is known only now."""
     labels: Mapping[str, str] = planned.config.config.labels
     filled = {
@@ -110,7 +110,7 @@ class CreationTimes:
         found = self._known.get_many([key]).get(key)
         if found is None:
             found = rfc3339(int(time.time())).encode()
-            self._known.put_many({key: found})
+            self._known.put_many({key: Record(found)})
         return found.decode()
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mkbuild import digest as digests
 from mkbuild.action import LayerRecord
-from mkbuild.cache.protocol import KeyValue
+from mkbuild.cache.protocol import KeyValue, Record
 from mkbuild.digest import Digest
 from mkbuild.errors import PullError
-from mkbuild.execute.states import BaseLayer, StateTree
+from mkbuild.execute.states import BaseLayer, States, StateTree
 from mkbuild.filesystem.toc import Toc
 from mkbuild.snapshot import layerread
 from mkbuild.snapshot.layerread import LayerContent
@@ -54,7 +54,7 @@ class LayerSource:
 
     def base_toc(self, layer: BaseLayer, below: StateTree) -> tuple[Digest, Toc]:
         """Return a base layer's TOC: remembered, or read from its blob."""
-        with below.exclusive(f"base {layer.diff_id}"):
+        with below.states.exclusive(f"base {layer.diff_id} {below.state}"):
             for name in _names(layer, below):
                 remembered = self._remembered(name)
                 toc = get_toc(self._store, remembered, contents=True) if remembered else None
@@ -67,20 +67,20 @@ class LayerSource:
 
     def unpack_base(self, layer: BaseLayer, below: StateTree) -> Path:
         """Return a base layer's tree."""
-        with below.exclusive(f"base {layer.diff_id}"):
-            for name in _names(layer, below):
-                if self._trees.has(name):
-                    return self._trees.path(name)
-            with self._trees.begin() as temp:
-                content = self._read(layer, below, temp / "fs")
-                self._remember(layer, below, content)
-                name = _names(layer, below)[1 if content.dependent else 0]
-                return self._trees.publish(temp, name)
+        with below.states.exclusive(f"base {layer.diff_id} {below.state}"):
+            while True:
+                for name in _names(layer, below):
+                    tree = below.states.keep(name)
+                    if tree is not None:
+                        return tree
+                with self._trees.begin() as temp:
+                    content = self._read(layer, below, temp.tree)
+                    self._remember(layer, below, content)
+                    name = _names(layer, below)[1 if content.dependent else 0]
+                    self._trees.publish(temp, name, _size(content.toc))
 
     def _read(self, layer: BaseLayer, below: StateTree, tree: Path | None) -> LayerContent:
         self._fetch_base(layer)
-        if tree is not None:
-            tree.mkdir(mode=0o755)
         with self._store.open(layer.descriptor.digest) as stream:
             content, diff_id = layerread.unpack(
                 stream,
@@ -102,7 +102,8 @@ class LayerSource:
     def _remember(self, layer: BaseLayer, below: StateTree, content: LayerContent) -> Digest:
         toc = put_toc(self._store, content.toc)
         name = _names(layer, below)[1 if content.dependent else 0]
-        self._known.put_many({_key(name): json.dumps({"toc": toc}).encode()}, replace=True)
+        record = Record(json.dumps({"toc": toc}).encode())
+        self._known.put_many({_key(name): record}, replace=True)
         return toc
 
     def obtain(self, record: LayerRecord) -> bool:
@@ -119,25 +120,29 @@ class LayerSource:
             for blob in (parts.structure, parts.contents)
         )
 
-    def unpack(self, record: LayerRecord) -> Path | None:
+    def unpack(self, record: LayerRecord, states: States) -> Path | None:
         """Return the tree of a layer of ours; they depend on nothing below."""
-        if self._trees.has(record.toc):
-            return self._trees.path(record.toc)
-        if not self.obtain(record):
-            return None
-        with self._trees.begin() as temp:
-            (temp / "fs").mkdir(mode=0o755)
-            with self._store.open(record.digest) as stream:
-                _, diff_id = layerread.unpack(
-                    stream,
-                    temp / "fs",
-                    userxattr=self._userxattr,
-                    single_id=self._single_id,
-                )
-            if diff_id != record.diff_id:
-                self._store.delete(record.digest)
-                return None
-            return self._trees.publish(temp, record.toc)
+        with states.exclusive(f"tree {record.toc}"):
+            while (tree := states.keep(record.toc)) is None:
+                if not self.obtain(record):
+                    return None
+                with self._trees.begin() as temp:
+                    with self._store.open(record.digest) as stream:
+                        content, diff_id = layerread.unpack(
+                            stream,
+                            temp.tree,
+                            userxattr=self._userxattr,
+                            single_id=self._single_id,
+                        )
+                    if diff_id != record.diff_id:
+                        self._store.delete(record.digest)
+                        return None
+                    self._trees.publish(temp, record.toc, _size(content.toc))
+        return tree
+
+
+def _size(toc: Toc) -> int:
+    return sum(entry.size for entry in toc.entries)
 
 
 def _names(layer: BaseLayer, below: StateTree) -> tuple[Digest, Digest]:

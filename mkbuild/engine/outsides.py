@@ -1,6 +1,7 @@
 """What a Dockerfile refers to outside itself: other targets, images elsewhere, directories."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import assert_never
 
 from mkbuild.buildfile.target import (
     DirectoryContext,
@@ -55,8 +56,7 @@ class TargetOutsides:
         self, name: str, platform: Platform, location: Location
     ) -> PlannedImage | ContextInput:
         """Return a named context."""
-        contexts: Mapping[str, object] = self._target.contexts
-        source = contexts[name]
+        source = self._target.contexts[name]
         match source:
             case DirectoryContext() | GitContext():
                 return ContextInput(self._target.label, name)
@@ -73,8 +73,8 @@ class TargetOutsides:
                     message = f"contexts.{name} names target {other!r}, and there is none"
                     raise DockerfileError(message, location=self._target.location)
                 return self._planned(label, platform)
-        message = f"contexts.{name} is of no known kind"
-        raise DockerfileError(message, location=self._target.location)
+            case _ as never:
+                assert_never(never)
 
     def _pulled(self, name: str, platform: Platform, location: Location) -> PlannedImage:
         try:

@@ -76,13 +76,13 @@ class Resolver:
         contexts: Contexts,
         states: States,
         cache: ActionCache,
-        policy: Policy,
+        policy: Callable[[str], Policy],
         secrets: Callable[[str], frozenset[str]],
         scratch: Callable[[], Path],
         forced: frozenset[ActionKey] = frozenset(),
         always: bool = False,
     ) -> None:
-        """``secrets``: ids that a target has; ``forced``, ``always``: what must run again."""
+        """``policy``, ``secrets``: of a target; ``forced``, ``always``: what must run again."""
         self._contexts = contexts
         self._states = states
         self._cache = cache
@@ -148,7 +148,9 @@ class Resolver:
         self, action: Action, parents: Iterable[str], parts: Iterable[Digest | None]
     ) -> Components:
         secrets = self._secrets(action.target) if isinstance(action.body, RunBody) else frozenset()
-        return keys.components(action, list(parents), list(parts), self._policy, secrets)
+        return keys.components(
+            action, list(parents), list(parts), self._policy(action.target), secrets
+        )
 
     def _definition_parts(self, action: Action) -> tuple[Digest | None, ...]:
         """Digest what an action reads of contexts and of the network."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild import digest as digests
+from mkbuild.digest import Canonical
 
 Fill = Callable[[Path], None]
 """Writes the first content of a new cache directory (``from=``) into an empty one."""
@@ -31,7 +32,7 @@ class CacheMount:
 
     def name(self) -> str:
         """Return the directory's name."""
-        value = [self.id, self.architecture, self.uid, self.gid, self.mode]
+        value: Canonical = [self.id, self.architecture, self.uid, self.gid, self.mode]
         return digests.hex_of(digests.of_value("mkbuild.cachemount.v1", value))[:40]
 
 

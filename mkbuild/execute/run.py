@@ -24,6 +24,7 @@ from mkbuild.plan.actions import Action, ContextInput, CopyStep, Node, RunBody, 
 from mkbuild.plan.keys import Policy
 from mkbuild.sandbox.spec import MountSpec, Network, Output, RunSpec, Sandbox
 from mkbuild.snapshot import upper
+from mkbuild.snapshot.materialise import write_tree
 from mkbuild.store.tocs import put_toc
 
 COARSE_CLOCK = 5
@@ -36,13 +37,13 @@ _SECRETS = "/run/secrets"
 class RunSettings:
     """What all RUNs of a build share.
 
-    ``secrets``: values by id, of the target that is asked for. ``hosts``, ``resolv``: contents of
+    ``policy``: of a target. ``secrets``: the value of a target's secret, by id. ``hosts``, ``resolv``: contents of
     the files of these names. ``environment``: variables that every command gets where it does not
     set them itself. ``single_id``: the user namespace holds one id only. ``fresh_caches``: cache
     mounts begin empty.
     """
 
-    policy: Policy
+    policy: Callable[[str], Policy]
     hosts: Callable[[tuple[tuple[str, str], ...]], bytes]
     resolv: bytes
     hostname: str = "buildkitsandbox"
@@ -87,24 +88,23 @@ class Runner:
         parent = state_of(action.parent)
         index = self._states.index(parent)
         trees = self._states.trees(parent)
-        user = identity.resolve_user(index, body.user)
+        user = identity.run_user(index, body.user)
         with ExitStack() as stack:
             mounts, variables = self._mounts(action, state_of, scratch, stack)
-            temp = stack.enter_context(self._states.tree_store.begin())
-            changes, work = temp / "fs", temp / "work"
-            changes.mkdir(mode=0o755)
-            work.mkdir()
+            begin = self._states.tree_store.begin
+            temp, work = stack.enter_context(begin()), stack.enter_context(begin())
+            changes = temp.tree
             _make_directory(index, body.cwd, changes)
             spec = RunSpec(
                 argv=body.argv,
-                env=self._environment(body, user.home) | variables,
+                env=self._environment(action, body, user.home) | variables,
                 cwd=body.cwd,
                 uid=user.uid,
                 gid=user.gid,
                 groups=user.groups,
                 lowers=tuple(map(str, reversed(trees))),
                 upper=str(changes),
-                work=str(work),
+                work=str(work.tree),
                 hostname=self._settings.hostname,
                 network=_network(body.network),
                 insecure=body.security == "insecure",
@@ -121,18 +121,20 @@ class Runner:
                 index,
                 self._states.source(parent).source,
                 started_ns=started,
-                epoch=self._settings.policy.epoch,
+                epoch=self._settings.policy(action.target).epoch,
                 userxattr=self._settings.userxattr,
                 single_id=self._settings.single_id,
             )
             if diff.toc.entries:
                 digest = put_toc(self._states.store, diff.toc)
-                tree = self._states.tree_store.publish(temp, digest)
+                size = sum(entry.size for entry in diff.toc.entries)
+                tree = self._states.tree_store.publish(temp, digest, size)
+                self._states.keep(digest)
                 diff = Diff(diff.toc, tree_sources(diff.toc, tree))
         return RunResult(diff, outcome.lossy)
 
-    def _environment(self, body: RunBody, home: str) -> dict[str, str]:
-        epoch = self._settings.policy.epoch
+    def _environment(self, action: Action, body: RunBody, home: str) -> dict[str, str]:
+        epoch = self._settings.policy(action.target).epoch
         env = {} if epoch is None else {"SOURCE_DATE_EPOCH": str(epoch)}
         env |= {"HOME": home, **self._settings.environment}
         return env | dict(body.proxy) | dict(body.env)
@@ -223,7 +225,7 @@ class Runner:
                 tree = self._states.source(state_of(source))
                 step = CopyStep(_NOWHERE, (f"{mount.source or '/'}",), "/", context=False)
                 diff = perform(step, Index(), Inputs(tree=tree), Times(created=0), directory)
-                self._states.tree_store.write(diff, directory)
+                write_tree(diff, directory)
 
         directory = stack.enter_context(self._caches.use(wanted, fill))
         return MountSpec(
@@ -240,7 +242,7 @@ class Runner:
         mount, source = planned.mount, planned.source
         subpath = mount.source or "/"
         if isinstance(source, ContextInput):
-            lowers = (self._context(source, subpath, scratch),)
+            lowers: tuple[str, ...] = (self._context(source, subpath, scratch),)
         elif source is not None:
             lowers = tuple(map(str, reversed(self._states.trees(state_of(source)))))
         else:
@@ -256,14 +258,11 @@ class Runner:
     def _context(self, source: ContextInput, subpath: str, scratch: Path) -> str:
         """Make what a bind mount shows of a context real: filtered, owned by root, unchanging."""
         step = mount_step(subpath)
-        epoch = self._settings.policy.epoch
+        epoch = self._settings.policy(source.target).epoch
         times = Times(created=epoch or 0, context=epoch)
         diff = perform(step, Index(), Inputs(tree=self._contexts(source)), times, scratch)
         digest = put_toc(self._states.store, diff.toc)
-        with self._states.exclusive(f"tree {digest}"):
-            if self._states.tree_store.has(digest):
-                return str(self._states.tree_store.path(digest))
-            return str(self._states.tree_store.materialise(diff, digest))
+        return str(self._states.keep(digest) or self._states.write(digest, diff))
 
 
 def mount_step(subpath: str) -> CopyStep:

@@ -8,7 +8,7 @@ command or a copy needs its bytes (:meth:`States.trees`). Where nothing can make
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -64,7 +64,7 @@ class Layers(Protocol):
         """Bring a TOC into the store; False where it is not to be had."""
         ...
 
-    def unpack(self, record: LayerRecord) -> Path | None:
+    def unpack(self, record: LayerRecord, states: "States") -> Path | None:
         """Return the tree of a layer of ours, None where its blob is not to be had."""
         ...
 
@@ -94,6 +94,8 @@ class States:
         self._held: dict[Digest, Diff] = {}
         self._lock = threading.Lock()
         self._busy: dict[str, threading.Lock] = {}
+        self._kept: dict[str, Path] = {}
+        self._leases = ExitStack()
 
     def add_base(self, state: StateID, layers: tuple[BaseLayer, ...]) -> None:
         """Tell of what layers a base consists, lowest first."""
@@ -179,20 +181,41 @@ class States:
         step = self._steps[state]
         if isinstance(step.what, BaseLayer):
             return step.before, self.layers.unpack_base(step.what, self.source(step.before))
-        with self.exclusive(f"tree {step.what}"):
-            if self.tree_store.has(step.what):
-                return step.before, self.tree_store.path(step.what)
-            held = self._held.get(step.what)
-            if held is not None:
-                return step.before, self.tree_store.materialise(held, step.what)
+        tree = self.keep(step.what) or self.write(step.what, self._held.get(step.what))
+        if tree is not None:
+            return step.before, tree
         pairs = [(before, state) for before in self._ancestors(state)]
         known = self.cache.get_layers(pairs)
         for pair in pairs:
             if pair in known:
-                tree = self.layers.unpack(known[pair])
+                tree = self.layers.unpack(known[pair], self)
                 if tree is not None:
                     return pair[0], tree
         raise LostStateError(state)
+
+    def keep(self, name: str) -> Path | None:
+        """Return a tree by its name, kept from garbage collection; None where it is not here."""
+        with self._lock:
+            if name not in self._kept:
+                try:
+                    paths = self._leases.enter_context(self.tree_store.lease([name]))
+                except KeyError:
+                    return None
+                self._kept[name] = paths[0]
+            return self._kept[name]
+
+    def write(self, name: str, diff: Diff | None) -> Path | None:
+        """Make a tree of a diff; None where there is no diff."""
+        if diff is None:
+            return None
+        with self.exclusive(f"tree {name}"):
+            while (tree := self.keep(name)) is None:
+                self.tree_store.materialise(diff, name)
+        return tree
+
+    def close(self) -> None:
+        """Let go of all trees."""
+        self._leases.close()
 
     def _ancestors(self, state: StateID) -> Iterator[StateID]:
         """States below, nearest first, down to the base."""
@@ -212,7 +235,13 @@ class States:
             chain.append(state)
             state = self._steps[state].before
         diffs = [self._diff(state) for state in reversed(chain)]
-        return diffs[0] if len(diffs) == 1 else merge.merge(self.index(before), diffs)
+        if len(diffs) == 1:
+            return diffs[0]
+        sources = {content: source for diff in diffs for content, source in diff.sources.items()}
+        parts = [(diff.toc, str(number)) for number, diff in enumerate(diffs)]
+        return merge.merge(
+            self.index(before), parts, lambda file: sources[file.entry.content or b""]
+        )
 
     def _diff(self, state: StateID) -> Diff:
         step = self._steps[state]
@@ -258,9 +287,10 @@ class StateTree:
         found = [file.entry.content for file in files]
         return [content for content in found if content is not None]
 
-    def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """Hold the lock of one piece of work (see :meth:`States.exclusive`)."""
-        return self._states.exclusive(name)
+    @property
+    def states(self) -> States:
+        """All states of the invocation."""
+        return self._states
 
     def source(self, file: Located) -> Path:
         """Return the file in the topmost tree that has it."""

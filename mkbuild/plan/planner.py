@@ -98,17 +98,17 @@ class _Planner:
         name = self._expand(base.base, location)
         if not name:
             message = f"base name ({base.base}) should not be blank"
-            hint = "an ARG before the first FROM gives it a default; --build-arg sets it"
+            hint: str | None = "an ARG before the first FROM gives it a default; --build-arg sets it"
             raise DockerfileError(message, location=location, hint=hint)
         platform = None
         if base.platform:
-            text = self._expand(base.platform, location)
-            if not text:
+            wanted = self._expand(base.platform, location)
+            if not wanted:
                 message = f"empty platform value from expression {base.platform}"
                 hint = _nearest(base.platform.strip("${}"), self.globals)
                 raise DockerfileError(message, location=location, hint=hint)
             try:
-                platform = platforms.parse(text)
+                platform = platforms.parse(wanted)
             except MkbuildError as error:
                 raise DockerfileError(
                     f"failed to parse platform {base.platform}: {error.message}",

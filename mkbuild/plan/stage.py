@@ -7,7 +7,7 @@ expanded from, while the image's own Env holds ENV alone.
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from mkbuild.dockerfile import instructions as ins
 from mkbuild.dockerfile import mounts, ports, words
@@ -267,7 +267,7 @@ class StageBuilder:
     def _document(self, doc: ins.Heredoc) -> str:
         if not doc.expand:
             return doc.content
-        return words.expand(doc.content, self.env, "\\", raw_quotes=True)
+        return words.expand_content(doc.content, self.env)
 
     def _workdir(self, statement: Statement, body: ins.Workdir) -> None:
         path = _join(self.config.working_dir or "/", self._expand(body.path))
@@ -304,8 +304,8 @@ class StageBuilder:
     def _image(self, config: ImageConfig) -> None:
         self.image = replace(self.image, config=config)
 
-    def _configure(self, **changes: object) -> None:
-        config = replace(self.config, **changes)  # type: ignore[arg-type] -- checked by callers
+    def _configure(self, **changes: Any) -> None:  # noqa: ANN401 -- as dataclasses.replace
+        config = replace(self.config, **changes)
         self._image(self.image.config.with_config(config))
 
     def _note(self, created_by: str) -> None:

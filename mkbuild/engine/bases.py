@@ -1,0 +1,172 @@
+"""Images from outside: resolved at most once an hour, their layers fetched when they are needed.
+
+What a tag stood for is remembered, and manifests and configs are in the store: so a build that
+finds nothing to do opens no connection, and does not even load the registry client.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mkbuild import digest as digests
+from mkbuild.buildfile.target import LayoutContext, Pull
+from mkbuild.cache.protocol import KeyValue, Record
+from mkbuild.digest import Digest
+from mkbuild.errors import ArchiveError, MkbuildError, PullError
+from mkbuild.execute.states import BaseLayer, States
+from mkbuild.oci import platform as platforms
+from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
+from mkbuild.oci.reference import Reference
+from mkbuild.plan import keys
+from mkbuild.plan.actions import Base
+from mkbuild.plan.image import PlannedImage
+from mkbuild.store.files import FileStore
+from mkbuild.store.layout import Layout
+
+if TYPE_CHECKING:
+    from mkbuild.registry.pull import Resolver
+
+HOUR = 3600
+
+Fetch = Callable[[Descriptor], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image whose manifest and config are in the store; ``fetch`` brings its layers."""
+
+    manifest: Manifest
+    config: ImageConfig
+    fetch: Fetch
+
+
+class Bases:
+    """Finds images outside, and remembers where their layers are. Thread-safe."""
+
+    def __init__(
+        self,
+        store: FileStore,
+        known: KeyValue,
+        resolver: Callable[[], "Resolver"],
+        *,
+        offline: bool,
+    ) -> None:
+        """``resolver`` is called when a connection is needed; ``states`` learns of every base."""
+        self._store = store
+        self._known = known
+        self._resolver = resolver
+        self._offline = offline
+        self._found: dict[Base, _Image] = {}
+        self._fetches: dict[Digest, Fetch] = {}
+        self._images: dict[tuple[str, Platform], PlannedImage] = {}
+        self._lock = threading.Lock()
+        self.states: States
+
+    def image(self, reference: Reference, platform: Platform, pull: Pull) -> PlannedImage:
+        """Return an image of a registry or its mirrors; raises PullError."""
+        key = (str(reference), platform)
+        if key not in self._images:
+            found = self._remembered(reference, platform, pull) or self._pulled(reference, platform)
+            self._images[key] = self._planned(reference.familiar(), found)
+        return self._images[key]
+
+    def layout(self, source: LayoutContext, platform: Platform) -> PlannedImage:
+        """Return an image of an OCI layout directory; raises PullError, ArchiveError."""
+        layout = Layout(Path(source.path))
+        descriptor = layout.resolve(source.digest or source.tag)
+        data = layout.read(descriptor)
+        if "manifests" in json.loads(data):
+            descriptor = platforms.select(Index.parse(data, descriptor.media_type), platform)
+            data = layout.read(descriptor)
+        manifest = Manifest.parse(data, descriptor.media_type)
+        config = ImageConfig.parse(layout.read(manifest.config))
+        self._store.put(data)
+        image = _Image(manifest, config, lambda layer: layout.copy_blob(layer, self._store))
+        return self._planned(f"oci-layout://{source.path}", image)
+
+    def _remembered(self, reference: Reference, platform: Platform, pull: Pull) -> _Image | None:
+        """Return what a tag stood for when it was asked last, where that still counts."""
+        if pull == "always" and reference.digest is None and not self._offline:
+            return None
+        name = _key(reference, platform)
+        entry = self._known.get_many([name]).get(name)
+        if entry is None:
+            return None
+        record = json.loads(entry)
+        fresh = reference.digest is not None or pull == "never" or self._offline
+        if not fresh and not 0 <= time.time() - record["at"] < HOUR:
+            return None
+        try:
+            manifest = Manifest.parse(self._store.read(record["manifest"]))
+            config = ImageConfig.parse(self._store.read(manifest.config.digest))
+        except (KeyError, ArchiveError):
+            return None
+        pinned = reference.with_digest(record["top"])
+        return _Image(manifest, config, lambda layer: self._fetch(pinned, platform, layer))
+
+    def _fetch(self, reference: Reference, platform: Platform, layer: Descriptor) -> None:
+        resolver = self._resolver()
+        resolver.fetch(resolver.resolve(reference, platform).sources, layer)
+
+    def _pulled(self, reference: Reference, platform: Platform) -> _Image:
+        if self._offline:
+            message = f"{reference.familiar()} is not known here, and --offline forbids to ask"
+            raise PullError(message, hint="build once without --offline")
+        resolver = self._resolver()
+        image = resolver.resolve(reference, platform)
+        record = {"at": time.time(), "top": image.top.digest, "manifest": image.manifest.digest}
+        name = _key(reference, platform)
+        self._known.put_many({name: Record(json.dumps(record).encode())}, replace=True)
+        return _Image(image.manifest, image.config, lambda layer: resolver.fetch(image.sources, layer))
+
+    def _planned(self, name: str, image: _Image) -> PlannedImage:
+        config, layers = image.config, image.manifest.layers
+        if len(config.diff_ids) != len(layers):
+            raise PullError(
+                f"{name}: its config names {len(config.diff_ids)} layers, its manifest "
+                f"{len(layers)}",
+                hint="the image is malformed: pull another version",
+            )
+        state = keys.base_state(config.diff_ids, config.platform)
+        base = Base(state, name, config.platform)
+        found = tuple(map(BaseLayer, config.diff_ids, layers))
+        with self._lock:
+            self._found[base] = image
+            for layer in layers:
+                self._fetches.setdefault(layer.digest, image.fetch)
+        self.states.add_base(state, found)
+        return PlannedImage(base, config)
+
+    def descriptors(self, base: Base) -> tuple[Descriptor, ...]:
+        """Return a base's layers as its manifest has them, lowest first."""
+        image = self._found.get(base)
+        return image.manifest.layers if image else ()
+
+    def fetch(self, layer: BaseLayer) -> None:
+        """Bring a base layer's blob into the store; raises PullError."""
+        self.bring(layer.descriptor)
+
+    def bring(self, layer: Descriptor) -> None:
+        """Bring the blob of some base's layer into the store; raises PullError."""
+        if self._store.has(layer.digest):
+            return
+        try:
+            self._fetches[layer.digest](layer)
+        except PullError:
+            raise
+        except MkbuildError as error:
+            raise PullError(error.message, hint=error.hint) from error
+
+    def bring_layers(self, base: Base) -> None:
+        """Bring all layers of a base into the store; raises PullError."""
+        for layer in self.descriptors(base):
+            self.bring(layer)
+
+
+def _key(reference: Reference, platform: Platform) -> str:
+    value = [str(reference), str(platform)]
+    return "ref." + digests.hex_of(digests.of_value("mkbuild.ref.v1", value))

@@ -1,0 +1,64 @@
+"""The disk and git as build files see them (``mkbuild.buildfile.files``)."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+_COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "sha": ("rev-parse", "--verify", "HEAD"),
+    "short_sha": ("rev-parse", "--verify", "--short", "HEAD"),
+    "describe": ("describe", "--tags", "--always", "--dirty"),
+    "branch": ("symbolic-ref", "--short", "--quiet", "HEAD"),
+    "tag": ("describe", "--tags", "--exact-match", "HEAD"),
+    "dirty": ("status", "--porcelain"),
+}
+
+
+class DiskFiles:
+    """Files of this machine."""
+
+    def read(self, path: str) -> bytes:
+        """Return a file's contents; raises OSError where that cannot be done."""
+        return Path(path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or directory."""
+        return Path(path).exists()
+
+    def glob(self, directory: str, pattern: str) -> list[str]:
+        """Return the absolute paths below a directory that match a relative pattern, any order."""
+        return [str(path) for path in Path(directory).glob(pattern)]
+
+
+class Git:
+    """Facts about the checkout that holds a directory; each is asked of git at most once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[str, str | None] = {}
+
+    def __call__(self, fact: str) -> str | None:
+        """Answer ``sha short_sha describe branch tag dirty``; None where there is no answer."""
+        if fact not in self._known:
+            self._known[fact] = self._ask(fact)
+        return self._known[fact]
+
+    def _ask(self, fact: str) -> str | None:
+        output = self.run(*_COMMANDS[fact])
+        if fact == "dirty":
+            return None if output is None else str(bool(output)).lower()
+        return output or None
+
+    def run(self, *arguments: str) -> str | None:
+        """Run git; None where it fails, where there is no checkout, and where there is no git."""
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(self._directory), *arguments],
+                capture_output=True,
+                text=True,
+                errors="surrogateescape",
+                check=False,
+            )
+        except FileNotFoundError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None

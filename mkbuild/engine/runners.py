@@ -1,0 +1,42 @@
+"""Makes what runs commands: the sandbox that this machine allows, and what all RUNs share."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mkbuild.errors import NotYetError
+from mkbuild.execute.cachemounts import CacheMounts
+from mkbuild.execute.run import Runner, RunSettings
+from mkbuild.sandbox import detect, resolv
+from mkbuild.sandbox.spec import Sandbox
+
+if TYPE_CHECKING:
+    from mkbuild.engine.invocation import Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A runner and its sandbox."""
+
+    runner: Runner
+    sandbox: Sandbox
+
+
+def make_runner(invocation: "Invocation") -> Made:
+    """Choose a sandbox and bind it to an invocation; raises SandboxError."""
+    session, request = invocation.session, invocation.request
+    mode = request.behaviour.sandbox
+    if mode == "modifyfs":
+        message = "--sandbox modifyfs cannot run commands yet"
+        raise NotYetError(message, hint="--sandbox auto takes the best that works here")
+    choice = detect.choose(mode, session.storage)
+    settings = RunSettings(
+        policy=invocation.policy,
+        hosts=resolv.hosts,
+        resolv=resolv.host_resolv_conf(),
+        userxattr=session.userxattr,
+        single_id=session.single_id,
+        secrets=invocation.secrets.value,
+    )
+    caches = CacheMounts(session.storage / "mounts")
+    runner = Runner(choice.sandbox, invocation.states, caches, settings, invocation.contexts.tree)
+    return Made(runner, choice.sandbox)

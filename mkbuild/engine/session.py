@@ -1,0 +1,108 @@
+"""The parts that one invocation works with, opened when they are needed and closed in the end."""
+
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from mkbuild.buildfile.target import CacheSettings
+from mkbuild.cache.actions import KeyValueActionCache
+from mkbuild.cache.health import Health
+from mkbuild.cache.protocol import ActionCache
+from mkbuild.cache.sqlite import SqliteKeyValue
+from mkbuild.context.digests import FileDigests
+from mkbuild.events import Event, Message, Reporter
+from mkbuild.sandbox.namespace import ALL_IDS, held_ids
+from mkbuild.snapshot.trees import TreeStore
+from mkbuild.store import temp
+from mkbuild.store.files import FileStore
+from mkbuild.store.locks import Lease
+from mkbuild.store.temp import TempArea
+
+
+class Session:
+    """Store, cache, temporary files and reporter of one invocation.
+
+    While it is open it holds a lease, so that no garbage collection takes what it uses. Opening
+    one clears away what processes left behind that were killed.
+    """
+
+    def __init__(self, storage: Path, reporter: Reporter, settings: CacheSettings) -> None:
+        """Open the store; nothing is read from it yet."""
+        self.storage = storage
+        self._reporter = reporter
+        self._settings = settings
+        self._emitting = threading.Lock()
+        storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lease = Lease(storage)
+        temp.sweep(storage)
+        self.store = FileStore(storage)
+        self.scratch = TempArea(storage)
+
+    @cached_property
+    def trees(self) -> TreeStore:
+        """Unpacked layers and the results of steps."""
+        trees = TreeStore(
+            self.storage / "snapshots", userxattr=self.userxattr, single_id=self.single_id
+        )
+        trees.clean()
+        return trees
+
+    @cached_property
+    def known(self) -> SqliteKeyValue:
+        """The local key-value store."""
+        return SqliteKeyValue(self.storage / "cache.sqlite", ttl=self._settings.ttl, warn=self.warn)
+
+    @cached_property
+    def cache(self) -> ActionCache:
+        """The action cache."""
+        return KeyValueActionCache(self.known, Health(self.known.name, self.warn))
+
+    @cached_property
+    def digests(self) -> FileDigests:
+        """Digests of context files, remembered."""
+        return FileDigests(self.storage / "digests.sqlite", warn=self.warn)
+
+    @cached_property
+    def _ids(self) -> int:
+        return held_ids()
+
+    @property
+    def userxattr(self) -> bool:
+        """Whether overlays are mounted in a user namespace."""
+        return self._ids < ALL_IDS
+
+    @property
+    def single_id(self) -> bool:
+        """Whether there is but one user id to give files to."""
+        return self._ids == 1
+
+    def emit(self, event: Event) -> None:
+        """Report an event, from any thread."""
+        with self._emitting:
+            self._reporter.emit(event)
+
+    def warn(self, text: str) -> None:
+        """Report a warning."""
+        self.emit(Message("warning", text))
+
+    def directory(self) -> Path:
+        """Make a temporary directory that lasts as long as the session."""
+        path = self.scratch.name()
+        path.mkdir(mode=0o700)
+        return path
+
+    def close(self) -> None:
+        """Remove temporary files, and let go of the store."""
+        self.scratch.close()
+        if "digests" in self.__dict__:
+            self.digests.close()
+        self._lease.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()

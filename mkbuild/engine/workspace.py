@@ -1,0 +1,137 @@
+"""What is to be built: targets of a workspace, or a lone Dockerfile that becomes one."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mkbuild.buildfile.target import (
+    DirectoryContext,
+    GitContext,
+    Target,
+    Workspace,
+)
+from mkbuild.engine.files import DiskFiles, Git
+from mkbuild.engine.request import BuildRequest, Changes, DockerfileInput, WorkspaceInput
+from mkbuild.errors import UsageError
+from mkbuild.location import Location
+
+BUILD_FILE = "BUILD.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A workspace, and what of it is wanted, as the user said it."""
+
+    workspace: Workspace
+    selection: tuple[str, ...]
+
+
+def find_root(directory: Path) -> Path:
+    """Return the root build file for a directory: the nearest one above, or the one including it.
+
+    Raises UsageError where there is none.
+    """
+    found: Path | None = None
+    for place in (directory, *directory.parents):
+        candidate = place / BUILD_FILE
+        if candidate.is_file() and (found is None or _includes(candidate, found)):
+            found = candidate
+    if found is None:
+        raise UsageError(
+            f"there is no {BUILD_FILE} in {directory} or above it",
+            hint="write one, name one with -f, or build a lone Dockerfile: mkbuild build ./DIR",
+        )
+    return found
+
+
+def _includes(outer: Path, inner: Path) -> bool:
+    from mkbuild.buildfile.include import Gatherer
+    from mkbuild.buildfile.problems import Problems
+
+    sources = Gatherer(DiskFiles(), str(outer), Problems()).gather()
+    return any(source.file == str(inner) for source in sources)
+
+
+def open_workspace(request: BuildRequest) -> Selected:
+    """Load what a request is about; raises UserErrors."""
+    given = request.input
+    if isinstance(given, DockerfileInput):
+        target = _changed(lone_target(given), request)
+        workspace = Workspace(root=request.directory, targets={target.label: target})
+        return Selected(workspace, (target.label,))
+    workspace = load_workspace(given, Path(request.directory))
+    targets = {label: _changed(target, request) for label, target in workspace.targets.items()}
+    return Selected(replace(workspace, targets=targets), given.selection)
+
+
+def load_workspace(wanted: WorkspaceInput, directory: Path) -> Workspace:
+    """Load the build files; raises UserError with everything that is wrong in them."""
+    from mkbuild.buildfile.load import load
+
+    root = Path(wanted.file) if wanted.file else find_root(directory)
+    return load(
+        str(root),
+        DiskFiles(),
+        env=os.environ,
+        git=Git(root.parent),
+        variables=wanted.variables,
+        profiles=wanted.profiles,
+        overrides=wanted.overrides,
+    )
+
+
+def lone_target(given: DockerfileInput) -> Target:
+    """Make a target of a lone Dockerfile."""
+    context: DirectoryContext | GitContext
+    if given.context.startswith("/"):
+        context = DirectoryContext(given.context)
+        dockerfile = given.dockerfile or f"{given.context}/Dockerfile"
+    else:
+        context = git_context(given.context)
+        dockerfile = given.dockerfile or "Dockerfile"
+    name = os.path.basename(given.context.rstrip("/")) or "image"  # noqa: PTH119 -- may be a URL
+    return Target(
+        label=name,
+        name=name,
+        location=Location(dockerfile),
+        context=context,
+        dockerfile=dockerfile,
+        target=given.target,
+        contexts=given.contexts,
+        tags=(*given.tags, *given.replicas),
+        secrets=given.secrets,
+        ssh=given.ssh,
+        add_hosts=given.add_hosts,
+    )
+
+
+def git_context(url: str) -> GitContext:
+    """Read ``URL#ref:subdirectory``."""
+    remote, _, fragment = url.partition("#")
+    ref, _, subdirectory = fragment.partition(":")
+    return GitContext(remote, ref, subdirectory)
+
+
+def _changed(target: Target, request: BuildRequest) -> Target:
+    """Apply what flags say of every target."""
+    changes: Changes = request.changes
+    caches = request.caches
+    args: Mapping[str, str] = {**target.args, **changes.args}
+    updated = replace(
+        target,
+        args=args,
+        labels={**target.labels, **changes.labels},
+        platforms=changes.platforms or target.platforms,
+        commit=changes.commit or target.commit,
+        network=changes.network or target.network,
+        no_cache=target.no_cache or caches.no_cache,
+        no_cache_filter=(*target.no_cache_filter, *caches.no_cache_filter),
+    )
+    if changes.timestamps is not None:
+        updated = replace(updated, timestamps=changes.timestamps)
+    if changes.compression is not None:
+        updated = replace(updated, compression=changes.compression)
+    if request.sources.pull:
+        updated = replace(updated, pull="always")
+    return updated
