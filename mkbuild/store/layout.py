@@ -45,6 +45,14 @@ class Layout:
             ) from error
         return Index.parse(data)
 
+    def find(self, target: str) -> Descriptor | None:
+        """Find an image by tag, full name or digest; None where there is none."""
+        for manifest in self.index().manifests:
+            if target == manifest.digest or target in _names(manifest):
+                return manifest
+        # A digest may also be that of a manifest below an index, or of an image without a name.
+        return self._by_digest(target) if target.startswith("sha256:") else None
+
     def resolve(self, target: str = "") -> Descriptor:
         """Find an image by tag, full name or digest; the only one where nothing is asked for.
 
@@ -54,26 +62,19 @@ class Layout:
         if not target and len(manifests) == 1:
             return manifests[0]
         wanted = target or "latest"
-        for manifest in manifests:
-            if wanted == manifest.digest or wanted in _names(manifest):
-                return manifest
-        # A digest may also be that of a manifest below an index, or of an image without a name.
-        if wanted.startswith("sha256:") and (found := self._by_digest(wanted)):
-            return found
-        known = ", ".join(sorted({name for m in manifests for name in _names(m)})) or "no names"
-        raise PullError(f"{self.path} holds no image {wanted!r}; it has: {known}")
+        found = self.find(wanted)
+        if found is None:
+            known = ", ".join(sorted({n for m in manifests for n in _names(m)})) or "no names"
+            raise PullError(f"{self.path} holds no image {wanted!r}; it has: {known}")
+        return found
 
     def _by_digest(self, text: str) -> Descriptor | None:
         try:
             digest = digests.parse(text)
             data = self.read(Descriptor("", digest, _MAX_DOCUMENT))
+            return Descriptor(document_type(data), digest, len(data))
         except (ValueError, ArchiveError):
             return None
-        document = json.loads(data)
-        kind = document.get("mediaType") or (
-            mediatype.OCI_INDEX if "manifests" in document else mediatype.OCI_MANIFEST
-        )
-        return Descriptor(kind, digest, len(data))
 
     def read(self, descriptor: Descriptor) -> bytes:
         """Read a document and check its digest; ArchiveError where absent, wrong or huge."""
@@ -101,6 +102,16 @@ class Layout:
 
     def _blob(self, digest: Digest) -> Path:
         return self.path / "blobs" / "sha256" / digests.hex_of(digests.parse(digest))
+
+
+def document_type(data: bytes) -> str:
+    """Return the media type of a manifest or index that may not state it; ArchiveError."""
+    try:
+        document = json.loads(data)
+        stated = document.get("mediaType") or ""
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ArchiveError(f"a manifest is not a JSON object: {error}") from error
+    return stated or (mediatype.OCI_INDEX if "manifests" in document else mediatype.OCI_MANIFEST)
 
 
 def _read_limited(path: Path, limit: int) -> bytes:

@@ -1,0 +1,23 @@
+"""Fixtures shared by the tests against real parts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.registry import Certificates, RealRegistry, available, make_certificates
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]:
+    """A registry without password, plain HTTP; tests use repositories of their own names."""
+    if not available():
+        pytest.skip("docker-registry is not installed")
+    with RealRegistry(tmp_path_factory.mktemp("registry")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates of an authority that nobody knows."""
+    return make_certificates(Path(tmp_path_factory.mktemp("certificates")))
