@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from mkbuild.action import LayerRecord
 from mkbuild.digest import Digest
-from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.oci import mediatype
 from mkbuild.snapshot import tarwriter
 from mkbuild.store.protocol import BlobStore, BlobWriter
+from mkbuild.store.tocs import put_toc
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -56,9 +56,11 @@ class Compression:
 
 
 _NAMED = {
+    "none": Compression("none"),
     "no": Compression("none"),
-    "speed": Compression("gzip", "speed"),
+    "gzip": Compression("gzip"),
     "default": Compression("gzip"),
+    "speed": Compression("gzip", "speed"),
     "size": Compression("gzip", "size"),
     "zstd": Compression("zstd"),
     "zstd-speed": Compression("zstd", "speed"),
@@ -82,12 +84,11 @@ def named(word: str) -> Compression:
 def write_layer(
     diff: Diff, store: BlobStore, compression: Compression, threads: int = 2
 ) -> LayerRecord:
-    """Write a diff's layer into a store, and its TOC's two blobs beside it.
+    """Write a diff's layer into a store, and its TOC beside it.
 
     ``threads``: how many compress; the bytes do not depend on it. Raises StepError where a source
     changed while it was read: nothing of the layer is then in the store.
     """
-    structure, contents = toc.encode(diff.toc)
     diff_id = hashlib.sha256()
     blocks = _cut(tarwriter.stream(diff))
     with store.writer() as writer:
@@ -101,14 +102,12 @@ def write_layer(
             case _:
                 assert_never(compression.algorithm)
         digest, size = writer.commit()
-    store.put(structure)
-    store.put(contents)
     return LayerRecord(
         digest,
         size,
         compression.media_type,
         Digest("sha256:" + diff_id.hexdigest()),
-        toc.digest_of(structure, contents),
+        put_toc(store, diff.toc),
     )
 
 

@@ -80,7 +80,7 @@ class TreeWriter:
     def _attributes(self, fd: int, entry: Entry, mode: int) -> None:
         """Owner first, since it clears setuid and capabilities; times last."""
         if not self._single_id and (entry.uid, entry.gid) != self._self:
-            os.fchown(fd, entry.uid, entry.gid)
+            _chown(fd, entry)
             mode = -1
         if entry.mode != mode:
             os.fchmod(fd, entry.mode)
@@ -118,7 +118,7 @@ class TreeWriter:
             except PermissionError:
                 return
         if not self._single_id and (entry.uid, entry.gid) != self._self:
-            os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+            _chown(fd, entry, name)
         if entry.type != toc.SYMLINK:
             # Just made, in a directory that only this process writes: no link to be followed.
             os.chmod(name, entry.mode, dir_fd=fd)
@@ -183,6 +183,21 @@ class TreeWriter:
             self.directories.forget(path)
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(name, dir_fd=fd)
+
+
+def _chown(fd: int, entry: Entry, name: str | None = None) -> None:
+    """Set the owner of a descriptor, or of a name in a directory.
+
+    An id that is not mapped in this user namespace (EINVAL) is left out: the TOC keeps it.
+    """
+    try:
+        if name is None:
+            os.fchown(fd, entry.uid, entry.gid)
+        else:
+            os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
 
 
 def _umask() -> int:

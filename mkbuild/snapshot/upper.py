@@ -17,6 +17,18 @@ from mkbuild.snapshot.observe import Observer, ReadBase, Times
 from mkbuild.snapshot.treewriter import TreeWriter
 
 
+def prepare(upper: Path, base: Index, *, single_id: bool = False) -> None:
+    """Give an upper that is to be mounted the mode and owner of the state's root directory.
+
+    Overlayfs shows the upper's own; and :func:`normalise` counts what differs as the step's doing.
+    """
+    root = base.get("")
+    assert root is not None  # noqa: S101 -- every state has a root
+    if not single_id:
+        os.chown(upper, root.entry.uid, root.entry.gid)
+    upper.chmod(root.entry.mode)
+
+
 def normalise(  # noqa: PLR0913 -- what a step is made of
     upper: Path,
     base: Index,
