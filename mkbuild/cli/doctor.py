@@ -1,0 +1,98 @@
+"""``mkbuild doctor``: what this machine can do, and how to fix what it cannot."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.options import Command, option
+from mkbuild.errors import ChecksFailedError
+from mkbuild.progress.text import size
+
+_LEAST_FREE = 2_000_000_000
+_SUBIDS = (
+    "newuidmap (package uidmap) and lines in /etc/subuid and /etc/subgid: usermod --add-subuids"
+)
+_FIXES = {
+    "user namespaces": "sysctl user.max_user_namespaces=15000, and no AppArmor or seccomp against "
+    "them; in Kubernetes: hostUsers: false",
+    "subordinate ids": _SUBIDS,
+    "overlayfs sandbox": "a store on ext4 or xfs: --storage DIR; Linux 5.11 where not root",
+    "namespace sandbox": "run as root, or allow user namespaces",
+    "chroot sandbox": "run as root with CAP_SYS_CHROOT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line: what was looked at, how it is, whether that will do, and the fix where not."""
+
+    name: str
+    works: bool
+    detail: str
+    fix: str = ""
+
+
+@click.command(cls=Command)
+@option("--json", "as_json", group="What is shown", is_flag=True, help="As JSON.")
+@common_options
+def command(as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
+    """Say what this machine can do, and how to fix what it cannot.
+
+    Exit status 3 where no sandbox works, so that no RUN can.
+    """
+    common = take_common(params)
+    checks = [*_sandboxes(common.storage), *_surroundings(common.storage)]
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        for line in _lines(checks):
+            click.echo(line)
+    if not any(check.works for check in checks if check.name.endswith(" sandbox")):
+        raise ChecksFailedError("no sandbox works on this machine: RUN cannot")
+
+
+def _sandboxes(storage: Path) -> list[Check]:
+    from mkbuild.sandbox.detect import examine
+
+    storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return [
+        Check(item.name, item.works, item.detail, "" if item.works else _FIXES.get(item.name, ""))
+        for item in examine(storage)
+    ]
+
+
+def _surroundings(storage: Path) -> list[Check]:
+    free = shutil.disk_usage(storage).free
+    git = shutil.which("git")
+    enough = free >= _LEAST_FREE
+    return [
+        Check("store", os.access(storage, os.W_OK), str(storage), ""),
+        Check(
+            "disk",
+            enough,
+            f"{size(free)} free",
+            "" if enough else "free some, mkbuild cache gc, or --storage DIR on another disk",
+        ),
+        Check(
+            "git",
+            git is not None,
+            git or "not found",
+            "" if git else "install git: git facts and git contexts need it",
+        ),
+    ]
+
+
+def _lines(checks: list[Check]) -> list[str]:
+    width = max(len(check.name) for check in checks)
+    lines: list[str] = []
+    for check in checks:
+        lines.append(f"{'ok' if check.works else 'no':3} {check.name:{width}}  {check.detail}")
+        if check.fix:
+            lines.append(f"{'':3} {'':{width}}  fix: {check.fix}")
+    return lines
