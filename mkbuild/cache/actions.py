@@ -6,7 +6,9 @@ from typing import Protocol, TypeVar
 from mkbuild import digest as digests
 from mkbuild.action import ActionKey, LayerRecord, StatePair, StepResult
 from mkbuild.cache import codec
+from mkbuild.cache.health import Health
 from mkbuild.cache.protocol import BlobRef, KeyValue, Record
+from mkbuild.cache.tocs import TocRecord
 from mkbuild.digest import Digest
 
 _K = TypeVar("_K")
@@ -31,116 +33,114 @@ class KeyValueActionCache:
     ``scopes``: the first is written, all are read, the first one first; a scope is part of every
     entry's name, so caches of different scopes see nothing of each other. ``shared``: other
     machines see the store, so lossy results stay away from it, and those in it do not count.
-    ``warn`` is told of the first thing that goes wrong; a store that fails is not asked again.
+    A store that fails is not asked again, see :class:`mkbuild.cache.health.Health`.
     """
 
-    def __init__(  # noqa: PLR0913 -- all but the store are keywords
+    def __init__(  # noqa: PLR0913 -- all but the first two are keywords
         self,
         store: KeyValue,
+        health: Health,
         *,
-        warn: Callable[[str], None],
         signer: Signer | None = None,
         scopes: Sequence[str] = ("",),
         shared: bool = False,
         writable: bool = True,
     ) -> None:
-        self.name = store.name
-        self.usable = True
-        """False after the store failed: nothing is looked up or stored any more."""
         self._store = store
-        self._warn = warn
+        self._health = health
         self._signer = signer
         self._scopes = tuple(scopes)
         self._shared = shared
         self._writable = writable
-        self._warned = False
 
     def get_steps(self, keys: Sequence[ActionKey]) -> Mapping[ActionKey, StepResult]:
         """Look up step results in one batch."""
         found = self._get("step", {key: _hex(key) for key in keys}, codec.decode_step)
         return {key: step for key, step in found.items() if not (step.lossy and self._shared)}
 
-    def put_step(
-        self,
-        key: ActionKey,
-        result: StepResult,
-        *,
-        replace: bool = False,
-        blobs: Sequence[BlobRef] = (),
-    ) -> None:
-        """Remember a step result; ``blobs`` are those it names."""
-        if not (result.lossy and self._shared):
-            self._put("step", _hex(key), Record(codec.encode_step(result), tuple(blobs)), replace)
+    def put_step(self, key: ActionKey, result: StepResult, *, replace: bool = False) -> None:
+        """Remember a step result."""
+        self.put_steps({key: result}, replace=replace)
+
+    def put_steps(self, results: Mapping[ActionKey, StepResult], *, replace: bool = False) -> None:
+        """Remember step results in one batch."""
+        records = {
+            _hex(key): Record(codec.encode_step(result))
+            for key, result in results.items()
+            if not (result.lossy and self._shared)
+        }
+        self._put("step", records, replace=replace)
 
     def get_layers(self, pairs: Sequence[StatePair]) -> Mapping[StatePair, LayerRecord]:
         """Look up layers in one batch."""
         return self._get("layer", {pair: _hex_of_pair(pair) for pair in pairs}, codec.decode_layer)
 
-    def put_layer(
-        self,
-        pair: StatePair,
-        layer: LayerRecord,
-        *,
-        replace: bool = False,
-        blobs: Sequence[BlobRef] = (),
-    ) -> None:
-        """Remember a layer; ``blobs`` are those it names."""
-        record = Record(codec.encode_layer(layer), tuple(blobs))
-        self._put("layer", _hex_of_pair(pair), record, replace)
+    def put_layer(self, pair: StatePair, layer: LayerRecord, *, replace: bool = False) -> None:
+        """Remember a layer."""
+        self.put_layers({pair: layer}, replace=replace)
 
-    def fail(self, error: Exception) -> None:
-        """Ask the store no more in this run: it failed, or its user found it too slow."""
-        self.usable = False
-        self._complain(f"{self.name} is not used any more: {error}")
+    def put_layers(self, layers: Mapping[StatePair, LayerRecord], *, replace: bool = False) -> None:
+        """Remember layers in one batch."""
+        records = {
+            _hex_of_pair(pair): Record(
+                codec.encode_layer(layer), (BlobRef(layer.digest, layer.size, layer.media_type),)
+            )
+            for pair, layer in layers.items()
+        }
+        self._put("layer", records, replace=replace)
+
+    def get_tocs(self, wanted: Sequence[Digest]) -> Mapping[Digest, TocRecord]:
+        """Look up where TOCs are (shared stores alone say so), in one batch."""
+        found = self._get("toc", {toc: digests.hex_of(toc) for toc in wanted}, codec.decode_toc)
+        return {toc: record for toc, record in found.items() if record.digest() == toc}
+
+    def put_toc(self, toc: TocRecord, *, replace: bool = False) -> None:
+        """Tell where a TOC is, or what it is."""
+        record = Record(codec.encode_toc(toc), toc.refs())
+        self._put("toc", {digests.hex_of(toc.digest()): record}, replace=replace)
 
     def _get(
         self, kind: str, keys: Mapping[_K, str], decode: Callable[[bytes], _V]
-    ) -> Mapping[_K, _V]:
-        if not (keys and self.usable):
+    ) -> dict[_K, _V]:
+        if not (keys and self._health.usable):
             return {}
         try:
             values = self._store.get_many(
                 [_name(kind, scope, key) for scope in self._scopes for key in keys.values()]
             )
         except (OSError, ValueError) as error:
-            self.fail(error)
+            self._health.fail(error)
             return {}
         found: dict[_K, _V] = {}
         for scope in self._scopes:
             for key, text in keys.items():
                 name = _name(kind, scope, text)
                 if key not in found and name in values:
-                    self._read(found, key, name, values[name], decode)
+                    value = self._read(name, values[name], decode)
+                    if value is not None:
+                        found[key] = value
         return found
 
-    def _read(
-        self,
-        found: dict[_K, _V],
-        key: _K,
-        name: str,
-        value: bytes,
-        decode: Callable[[bytes], _V],
-    ) -> None:
+    def _read(self, name: str, value: bytes, decode: Callable[[bytes], _V]) -> _V | None:
         try:
-            found[key] = decode(value if self._signer is None else self._signer.verify(name, value))
+            return decode(value if self._signer is None else self._signer.verify(name, value))
         except ValueError as error:
-            self._complain(f"an entry of {self.name} does not count: {error}")
+            self._health.complain(f"an entry of {self._health.name} does not count: {error}")
+            return None
 
-    def _put(self, kind: str, key: str, record: Record, replace: bool) -> None:  # noqa: FBT001
-        if not (self._writable and self.usable):
+    def _put(self, kind: str, records: Mapping[str, Record], *, replace: bool) -> None:
+        if not (records and self._writable and self._health.usable):
             return
-        name = _name(kind, self._scopes[0], key)
+        named = {_name(kind, self._scopes[0], key): record for key, record in records.items()}
         if self._signer is not None:
-            record = Record(self._signer.sign(name, record.value), record.blobs)
+            named = {
+                name: Record(self._signer.sign(name, record.value), record.blobs)
+                for name, record in named.items()
+            }
         try:
-            self._store.put_many({name: record}, replace=replace)
+            self._store.put_many(named, replace=replace)
         except (OSError, ValueError) as error:
-            self.fail(error)
-
-    def _complain(self, message: str) -> None:
-        if not self._warned:
-            self._warned = True
-            self._warn(message)
+            self._health.fail(error)
 
 
 def _name(kind: str, scope: str, key: str) -> str:

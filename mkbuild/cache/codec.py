@@ -1,19 +1,22 @@
-"""Step results and layer records as bytes, and back; whatever is not exactly ours is a ValueError.
+"""Step results, layers and TOC records as bytes, and back; what is not ours is a ValueError.
 
 A record is one line ``<kind> <checksum>`` and a line of canonical JSON. The checksum is no
 protection against malice (that is :mod:`mkbuild.cache.signing`), but makes a miss of what a store
 cut short or mixed up.
 """
 
+import base64
 import hashlib
 import json
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from mkbuild import digest as digests
 from mkbuild.action import LayerRecord, StateID, StepResult
+from mkbuild.cache.tocs import Inline, Packed, Stored, TocRecord
 from mkbuild.digest import Digest
+from mkbuild.store.tocs import TocParts
 
-_STEP, _LAYER = b"mkbuild.step.v1", b"mkbuild.layer.v1"
+_STEP, _LAYER, _TOC = b"mkbuild.step.v1", b"mkbuild.layer.v1", b"mkbuild.toc.v1"
 _T = TypeVar("_T")
 _MAX_SIZE = 1 << 50
 
@@ -62,17 +65,58 @@ def encode_layer(layer: LayerRecord) -> bytes:
 def decode_layer(data: bytes) -> LayerRecord:
     """Decode a layer record; raises ValueError."""
     fields = _unpack(_LAYER, data, {"diff_id", "digest", "media_type", "size", "toc"})
-    size = _typed(fields["size"], int)
-    if not 0 <= size <= _MAX_SIZE:
-        message = f"a layer of {size} bytes"
-        raise ValueError(message)
     return LayerRecord(
         digest=_digest(fields["digest"]),
-        size=size,
+        size=_size(fields["size"]),
         media_type=_typed(fields["media_type"], str),
         diff_id=_digest(fields["diff_id"]),
         toc=_digest(fields["toc"]),
     )
+
+
+def encode_toc(record: TocRecord) -> bytes:
+    """Encode a TOC record."""
+    return _pack(
+        _TOC,
+        {
+            "contents": record.parts.contents,
+            "packed_contents": _encode_packed(record.contents),
+            "packed_structure": _encode_packed(record.structure),
+            "structure": record.parts.structure,
+        },
+    )
+
+
+def decode_toc(data: bytes) -> TocRecord:
+    """Decode a TOC record; raises ValueError."""
+    names = {"structure", "contents", "packed_structure", "packed_contents"}
+    fields = _unpack(_TOC, data, names)
+    return TocRecord(
+        TocParts(_digest(fields["structure"]), _digest(fields["contents"])),
+        _decode_packed(fields["packed_structure"]),
+        _decode_packed(fields["packed_contents"]),
+    )
+
+
+def _encode_packed(part: Packed) -> object:
+    match part:
+        case Inline(data):
+            return base64.b64encode(data).decode()
+        case Stored(digest, size):
+            return [digest, size]
+        case _:
+            assert_never(part)
+
+
+def _decode_packed(value: object) -> Packed:
+    match value:
+        case str():
+            return Inline(base64.b64decode(value, validate=True))
+        case [digest, size]:
+            return Stored(_digest(digest), _size(size))
+        case _:
+            message = "a part of a TOC that is nowhere"
+            raise ValueError(message)
 
 
 def _pack(kind: bytes, fields: dict[str, object]) -> bytes:
@@ -106,6 +150,14 @@ def _typed(value: object, types: type[_T] | tuple[type[_T], ...]) -> _T:
 
 def _digest(value: object) -> Digest:
     return digests.parse(_typed(value, str))
+
+
+def _size(value: object) -> int:
+    size = _typed(value, int)
+    if not 0 <= size <= _MAX_SIZE:
+        message = f"a blob of {size} bytes"
+        raise ValueError(message)
+    return size
 
 
 def _state(value: object) -> StateID:

@@ -54,7 +54,7 @@ class BlobCarrier(Protocol):
     def fetch(self, digest: Digest, size: int, into: BlobStore) -> bool:
         """Bring a blob into a local store, digest checked; False where it is not to be had.
 
-        ``size`` in bytes, -1 where it is not known (then small: a part of a TOC).
+        ``size`` in bytes; a longer blob is given up.
         """
         ...
 

@@ -10,28 +10,18 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from mkbuild.context.digests import EMPTY, FileDigests, FileToHash
+from mkbuild.context.ignore import Ignore, MatchInfo
 from mkbuild.errors import UserError
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import ROOT, Index, Located
 from mkbuild.filesystem.toc import Entry
 
 ORIGIN = "context"
-
-
-class Exclusions(Protocol):
-    """What .dockerignore says, as :class:`mkbuild.context.ignore.Ignore` does."""
-
-    def excluded(self, path: str) -> bool:
-        """Whether a path (relative, clean) is left out."""
-        ...
-
-    def may_reinclude(self, directory: str) -> bool:
-        """Whether anything below an excluded directory may be part of the context again."""
-        ...
 
 
 class Status(NamedTuple):
@@ -103,7 +93,7 @@ class ContextTree:
         )
 
 
-def scan(root: Path, ignore: Exclusions | None, digests: FileDigests) -> ContextTree:
+def scan(root: Path, ignore: Ignore | None, digests: FileDigests) -> ContextTree:
     """Walk a context directory (or a symlink to one), leaving out what ``ignore`` excludes.
 
     An excluded directory stays where something below it is re-included. Files that vanish while
@@ -120,39 +110,55 @@ def scan(root: Path, ignore: Exclusions | None, digests: FileDigests) -> Context
     return ContextTree(place, Index.assembled(walk.paths, walk.children), walk.statuses, digests)
 
 
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """A directory still to be walked: its path, where it is, and what patterns matched it."""
+
+    path: str
+    place: str
+    info: MatchInfo
+    excluded: bool
+
+
 class _Walk:
     """One walk; a stack instead of recursion, since a tree may be deeper than Python's."""
 
-    def __init__(self, root: str, ignore: Exclusions | None) -> None:
+    def __init__(self, root: str, ignore: Ignore | None) -> None:
         self.paths: dict[str, Located] = {"": ROOT}
         self.children: dict[str, dict[str, None]] = {"": {}}
         self.statuses: dict[str, os.stat_result] = {"": Path(root).stat()}
-        self._ignore = ignore
-        self._todo: list[tuple[str, str, bool]] = [("", root, False)]
+        self._ignore = ignore or None
+        self._todo = [_Directory("", root, MatchInfo(), excluded=False)]
         self._excluded: list[str] = []
         self._names: dict[tuple[int, int], list[str]] = {}
         while self._todo:
-            self._directory(*self._todo.pop())
+            self._walk(self._todo.pop())
         self._drop_empty()
         self._link()
 
-    def _directory(self, directory: str, place: str, excluded: bool) -> None:  # noqa: FBT001
-        prefix = f"{directory}/" if directory else ""
-        names = self.children[directory]
+    def _walk(self, directory: "_Directory") -> None:
+        prefix = f"{directory.path}/" if directory.path else ""
+        names = self.children[directory.path]
         try:
-            with os.scandir(place) as found:
+            with os.scandir(directory.place) as found:
                 for item in found:
-                    self._item(prefix + item.name, item, names)
+                    self._item(prefix + item.name, item, names, directory.info)
         except FileNotFoundError:
             return
         except PermissionError:
-            if not excluded:
+            if not directory.excluded:
                 raise
 
-    def _item(self, path: str, item: "os.DirEntry[str]", names: dict[str, None]) -> None:
-        excluded = self._ignore is not None and self._ignore.excluded(path)
-        if excluded and not self._may_hold(path, item):
-            return
+    def _item(
+        self, path: str, item: "os.DirEntry[str]", names: dict[str, None], info: MatchInfo
+    ) -> None:
+        excluded = False
+        if self._ignore is not None:
+            excluded, info = self._ignore.step(path, info)
+            if excluded and not (
+                item.is_dir(follow_symlinks=False) and self._ignore.may_reinclude(path)
+            ):
+                return
         try:
             status = item.stat(follow_symlinks=False)
             entry = _entry(path, item.path, status)
@@ -163,17 +169,11 @@ class _Walk:
         self.statuses[path] = status
         if entry.type == toc.DIRECTORY:
             self.children[path] = {}
-            self._todo.append((path, item.path, excluded))
+            self._todo.append(_Directory(path, item.path, info, excluded=excluded))
             if excluded:
                 self._excluded.append(path)
         elif status.st_nlink > 1:
             self._names.setdefault((status.st_dev, status.st_ino), []).append(path)
-
-    def _may_hold(self, path: str, item: "os.DirEntry[str]") -> bool:
-        ignore = self._ignore
-        return (
-            ignore is not None and item.is_dir(follow_symlinks=False) and ignore.may_reinclude(path)
-        )
 
     def _drop_empty(self) -> None:
         """Drop excluded directories below which nothing was re-included, deepest first."""

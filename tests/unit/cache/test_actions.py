@@ -6,6 +6,7 @@ import pytest
 from mkbuild import digest as digests
 from mkbuild.action import ActionKey, LayerRecord, StateID, StepResult
 from mkbuild.cache.actions import KeyValueActionCache
+from mkbuild.cache.health import Health
 from mkbuild.cache.protocol import Record
 
 KEY = ActionKey(digests.of(b"key"))
@@ -37,7 +38,7 @@ class Memory:
 
 
 def test_both_maps_come_back() -> None:
-    cache = KeyValueActionCache(Memory(), warn=pytest.fail)
+    cache = KeyValueActionCache(Memory(), Health("a test's store", pytest.fail))
     cache.put_step(KEY, STEP)
     cache.put_layer((S0, S1), LAYER)
     assert cache.get_steps([KEY]) == {KEY: STEP}
@@ -47,7 +48,9 @@ def test_both_maps_come_back() -> None:
 
 def test_a_plan_is_looked_up_in_one_batch() -> None:
     store = Memory()
-    cache = KeyValueActionCache(store, warn=pytest.fail, scopes=("pr-7", "main"))
+    cache = KeyValueActionCache(
+        store, Health("a test's store", pytest.fail), scopes=("pr-7", "main")
+    )
     cache.get_steps([ActionKey(digests.of(b"%d" % i)) for i in range(100)])
     assert [len(keys) for keys in store.lookups] == [200]
     assert cache.get_steps([]) == {}
@@ -56,7 +59,7 @@ def test_a_plan_is_looked_up_in_one_batch() -> None:
 
 def test_keys_fit_every_store() -> None:
     store = Memory()
-    cache = KeyValueActionCache(store, warn=pytest.fail, scopes=("a" * 40,))
+    cache = KeyValueActionCache(store, Health("a test's store", pytest.fail), scopes=("a" * 40,))
     cache.put_step(KEY, STEP)
     cache.put_layer((S0, S1), LAYER)
     for key in store.values:
@@ -66,9 +69,13 @@ def test_keys_fit_every_store() -> None:
 
 def test_an_untrusted_scope_reads_the_trusted_one_and_writes_its_own() -> None:
     store = Memory()
-    main = KeyValueActionCache(store, warn=pytest.fail, scopes=("main",))
-    pull = KeyValueActionCache(store, warn=pytest.fail, scopes=("pr-7", "main"))
-    other = KeyValueActionCache(store, warn=pytest.fail, scopes=("pr-8", "main"))
+    main = KeyValueActionCache(store, Health("a test's store", pytest.fail), scopes=("main",))
+    pull = KeyValueActionCache(
+        store, Health("a test's store", pytest.fail), scopes=("pr-7", "main")
+    )
+    other = KeyValueActionCache(
+        store, Health("a test's store", pytest.fail), scopes=("pr-8", "main")
+    )
     main.put_step(KEY, STEP)
     assert pull.get_steps([KEY]) == {KEY: STEP}
     theirs = replace(STEP, state=S0)
@@ -80,8 +87,8 @@ def test_an_untrusted_scope_reads_the_trusted_one_and_writes_its_own() -> None:
 
 def test_a_lossy_result_stays_on_its_machine() -> None:
     store = Memory()
-    shared = KeyValueActionCache(store, warn=pytest.fail, shared=True)
-    local = KeyValueActionCache(store, warn=pytest.fail)
+    shared = KeyValueActionCache(store, Health("a test's store", pytest.fail), shared=True)
+    local = KeyValueActionCache(store, Health("a test's store", pytest.fail))
     lossy = replace(STEP, lossy=True)
     shared.put_step(KEY, lossy)
     assert store.values == {}
@@ -91,7 +98,7 @@ def test_a_lossy_result_stays_on_its_machine() -> None:
 
 
 def test_the_first_result_stays_unless_replaced() -> None:
-    cache = KeyValueActionCache(Memory(), warn=pytest.fail)
+    cache = KeyValueActionCache(Memory(), Health("a test's store", pytest.fail))
     other = replace(STEP, state=S0)
     cache.put_step(KEY, STEP)
     cache.put_step(KEY, other)
@@ -105,18 +112,18 @@ def test_a_store_that_fails_is_a_miss_a_warning_and_not_asked_again(error: Excep
     store = Memory()
     store.error = error
     warnings: list[str] = []
-    cache = KeyValueActionCache(store, warn=warnings.append)
+    cache = KeyValueActionCache(store, Health("a test's store", warnings.append))
     cache.put_step(KEY, STEP)
     assert cache.get_steps([KEY]) == {}
     assert cache.get_layers([(S0, S1)]) == {}
     assert store.lookups == []
-    assert warnings == [f"a test's store is not used any more: {error}"]
+    assert warnings == [f"a test's store is not used any more in this run: {error}"]
 
 
 def test_a_garbage_entry_is_a_miss_and_the_others_count() -> None:
     store = Memory()
     warnings: list[str] = []
-    cache = KeyValueActionCache(store, warn=warnings.append)
+    cache = KeyValueActionCache(store, Health("a test's store", warnings.append))
     other = ActionKey(digests.of(b"other"))
     cache.put_step(KEY, STEP)
     store.values[next(iter(store.values))] = b"\xff\0garbage"
@@ -128,7 +135,7 @@ def test_a_garbage_entry_is_a_miss_and_the_others_count() -> None:
 
 def test_a_read_only_cache_writes_nothing() -> None:
     store = Memory()
-    cache = KeyValueActionCache(store, warn=pytest.fail, writable=False)
+    cache = KeyValueActionCache(store, Health("a test's store", pytest.fail), writable=False)
     cache.put_step(KEY, STEP, replace=True)
     cache.put_layer((S0, S1), LAYER)
     assert store.values == {}

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mkbuild.cache.aging import DEFAULT_TTL
 from mkbuild.cache.protocol import Record
-from mkbuild.cache.sqlite import DEFAULT_TTL, SqliteKeyValue
+from mkbuild.cache.sqlite import SqliteKeyValue
 
 DAY = 86400
 

@@ -6,24 +6,12 @@ from pathlib import Path
 import pytest
 
 from mkbuild.context.digests import FileDigests
+from mkbuild.context.ignore import Ignore
 from mkbuild.context.scan import ContextTree, scan
 from mkbuild.errors import UserError
 from mkbuild.filesystem.index import Located
 from mkbuild.filesystem.source import SourceTree
 from mkbuild.filesystem.toc import BLOCK, DIRECTORY, FIFO, FILE, SYMLINK, Entry
-
-
-class Only:
-    """Excludes all but some paths, and what is below them."""
-
-    def __init__(self, *kept: str) -> None:
-        self.kept = kept
-
-    def excluded(self, path: str) -> bool:
-        return not any(path == kept or path.startswith(f"{kept}/") for kept in self.kept)
-
-    def may_reinclude(self, directory: str) -> bool:
-        return any(kept.startswith(f"{directory}/") for kept in self.kept)
 
 
 @pytest.fixture
@@ -33,7 +21,7 @@ def context(tmp_path: Path) -> Path:
     return path
 
 
-def walk(context: Path, ignore: Only | None = None) -> ContextTree:
+def walk(context: Path, ignore: Ignore | None = None) -> ContextTree:
     return scan(context, ignore, FileDigests(context.parent / "db", warn=pytest.fail))
 
 
@@ -121,7 +109,7 @@ def test_an_excluded_leader_leaves_the_other_names_linked(context: Path) -> None
     (context / "a").write_bytes(b"x")
     os.link(context / "a", context / "b")
     os.link(context / "a", context / "c")
-    tree = walk(context, Only("b", "c"))
+    tree = walk(context, Ignore(("*", "!b", "!c")))
     assert "a" not in tree.index
     assert located(tree, "b").inode == located(tree, "c").inode == "b"
 
@@ -141,7 +129,7 @@ def test_excluded_directories_stay_only_above_what_is_re_included(context: Path)
     for path in ("a/b/c/kept", "a/b/dropped", "a/empty/dropped", "x/dropped"):
         (context / path).parent.mkdir(parents=True, exist_ok=True)
         (context / path).touch()
-    tree = walk(context, Only("a/b/c/kept", "a/empty/missing"))
+    tree = walk(context, Ignore(("**", "!a/b/c/kept", "!a/empty/missing")))
     paths = [found.entry.path for found in tree.index.walk()]
     assert paths == ["", "a", "a/b", "a/b/c", "a/b/c/kept"]
     assert "a/empty" not in tree.index

@@ -1,4 +1,5 @@
 import hashlib
+
 import pytest
 
 from mkbuild.filesystem import toc

@@ -1,0 +1,157 @@
+"""Puts the caches of an invocation together; opens no connection and no file yet."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+from urllib.parse import urlsplit
+
+from mkbuild.cache.actions import KeyValueActionCache
+from mkbuild.cache.aging import Aging
+from mkbuild.cache.health import Health
+from mkbuild.cache.patience import Patience
+from mkbuild.cache.protocol import BlobCarrier, KeyValue
+from mkbuild.cache.settings import CacheSettings, RemoteSettings
+from mkbuild.cache.sqlite import SqliteKeyValue
+from mkbuild.cache.tier import Carrier, Tier
+from mkbuild.cache.tiered import TieredCache
+from mkbuild.errors import UsageError
+from mkbuild.store.protocol import BlobStore
+
+if TYPE_CHECKING:
+    from mkbuild.cache.signing import HmacSigner
+    from mkbuild.registry.client import Client
+
+ClientFor = Callable[[str, str], "Client"]
+"""Makes the client of a registry for a repository, with impatient settings."""
+
+_SCOPE = re.compile(r"[a-z0-9._-]{0,40}\Z")
+_SCHEMES = {
+    "redis": {"redis", "rediss", "unix"},
+    "http": {"http", "https"},
+    "makisu": {"http", "https"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    store: KeyValue
+    blobs: BlobCarrier | None
+    limit: int | None = None
+
+
+def open_cache(
+    settings: CacheSettings,
+    store: BlobStore,
+    *,
+    client_for: ClientFor,
+    warn: Callable[[str], None],
+    carriers: Sequence[Carrier] = (),
+) -> TieredCache:
+    """Make the caches that the settings name, over the local blob store.
+
+    ``carriers`` as in :class:`mkbuild.cache.tiered.TieredCache`. Raises UsageError where a setting
+    makes no sense, or needs a package that is not installed.
+    """
+    local = SqliteKeyValue(settings.local, ttl=settings.local_ttl, warn=warn)
+    tiers = [_tier(remote, client_for, warn) for remote in settings.remotes if remote.mode != "off"]
+    return TieredCache(
+        KeyValueActionCache(local, Health(local.name, warn)),
+        tiers,
+        store=store,
+        carriers=carriers,
+        patience=Patience(),
+    )
+
+
+def _tier(settings: RemoteSettings, client_for: ClientFor, warn: Callable[[str], None]) -> Tier:
+    scopes = tuple(dict.fromkeys((settings.scope, *settings.read_scopes)))
+    for scope in scopes:
+        if not _SCOPE.match(scope):
+            message = f"cannot use the cache scope {scope!r}"
+            raise UsageError(message, hint="up to 40 of a-z, 0-9, dot, underscore and dash")
+    _check_scheme(settings)
+    remote = _open(settings, client_for)
+    health = Health(remote.store.name, warn)
+    cache = KeyValueActionCache(
+        remote.store,
+        health,
+        signer=None if settings.signing_key is None else _signer(settings.signing_key),
+        scopes=scopes,
+        shared=True,
+        writable=settings.writable,
+    )
+    carrier = None
+    if remote.blobs is not None:
+        carrier = Carrier(remote.blobs, health, limit=remote.limit, writable=settings.writable)
+    return Tier(cache, health, carrier, readable=settings.readable, writable=settings.writable)
+
+
+def _signer(key: bytes) -> "HmacSigner":
+    from mkbuild.cache.signing import HmacSigner
+
+    try:
+        return HmacSigner(key)
+    except ValueError as error:
+        message = f"cannot sign cache entries: {error}"
+        raise UsageError(message, hint="make one with: openssl rand -hex 32") from error
+
+
+def _check_scheme(settings: RemoteSettings) -> None:
+    schemes = _SCHEMES.get(settings.kind)
+    scheme = urlsplit(settings.place).scheme
+    if schemes is not None and scheme not in schemes:
+        message = f"the address of a {settings.kind} cache cannot begin with {scheme or 'no'!r}"
+        raise UsageError(message, hint="it begins with " + " or ".join(sorted(schemes)) + "://")
+
+
+def _open(settings: RemoteSettings, client_for: ClientFor) -> _Remote:
+    """Make a back end; its module is imported only now, since few runs need any."""
+    aging, writable = Aging(settings.ttl), settings.writable
+    match settings.kind:
+        case "redis":
+            from mkbuild.cache.redis import BLOB_LIMIT, RedisCache
+
+            redis = RedisCache(
+                settings.place, ttl=settings.ttl, password=settings.password, writable=writable
+            )
+            return _Remote(redis, redis, BLOB_LIMIT)
+        case "http":
+            from mkbuild.cache.http import HttpCache
+
+            http = HttpCache(
+                settings.place, aging=aging, headers=settings.headers, writable=writable
+            )
+            return _Remote(http, http)
+        case "makisu":
+            from mkbuild.cache.makisu import MakisuKeyValue
+
+            return _Remote(
+                MakisuKeyValue(
+                    settings.place, aging=aging, headers=settings.headers, writable=writable
+                ),
+                None,
+            )
+        case "directory":
+            from mkbuild.cache.directory import DirectoryCache
+
+            directory = DirectoryCache(Path(settings.place), aging=aging, writable=writable)
+            return _Remote(directory, directory)
+        case "registry":
+            from mkbuild.cache.registry import RegistryCache
+
+            host, _, repository = settings.place.partition("/")
+            if not repository:
+                message = f"a registry cache needs a repository, not just {settings.place!r}"
+                raise UsageError(message, hint=f"such as {host}/cache")
+            registry = RegistryCache(
+                client_for(host, repository),
+                repository,
+                aging=aging,
+                writable=writable,
+                mount_from=settings.mount_from,
+            )
+            return _Remote(registry, registry)
+        case _:
+            assert_never(settings.kind)
