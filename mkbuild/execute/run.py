@@ -94,6 +94,8 @@ class Runner:
             begin = self._states.tree_store.begin
             temp, work = stack.enter_context(begin()), stack.enter_context(begin())
             changes = temp.tree
+            started = time.clock_gettime_ns(COARSE_CLOCK)
+            upper.prepare(changes, index, single_id=self._settings.single_id)
             _make_directory(index, body.cwd, changes)
             spec = RunSpec(
                 argv=body.argv,
@@ -112,7 +114,6 @@ class Runner:
                 hosts=self._settings.hosts(body.hosts),
                 resolv=self._settings.resolv,
             )
-            started = time.clock_gettime_ns(COARSE_CLOCK)
             outcome = self._sandbox.run(spec, output)
             if outcome.status != 0:
                 raise _failed(action, outcome.status)
