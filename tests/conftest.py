@@ -38,3 +38,14 @@ def _private_home(tmp_path_factory: pytest.TempPathFactory) -> None:
         del os.environ[name]
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         os.environ[variable] = str(home / variable.lower())
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that rewrites golden files; look at the difference before you commit it."""
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be rewritten."""
+    return bool(request.config.getoption("--update-golden"))
