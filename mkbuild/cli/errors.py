@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mkbuild import __version__
-from mkbuild.errors import MkbuildError
+from mkbuild.errors import MkbuildError, StepError
 from mkbuild.progress.choose import has_colour
 from mkbuild.progress.excerpt import excerpt
 
@@ -21,12 +21,13 @@ _SECRET_FLAGS = ("--redis-cache-password", "--http-cache-header", "--build-arg")
 def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose: bool) -> None:
     """Write an error for a user: short first, its causes where ``verbose``.
 
-    Paths below the current directory are shown as they are seen from there.
+    A step's excerpt was shown when it failed. Paths below the current directory are shown as
+    they are seen from there.
     """
     word = "\x1b[1;31merror:\x1b[0m" if has_colour(stream, env) else "error:"
     place = f"{error.location}: " if error.location else ""
     lines = [f"{word} {place}{error.message}"]
-    if error.location:
+    if error.location and not isinstance(error, StepError):
         lines += [f"  {line}" for line in excerpt(error.location)]
     if error.hint:
         lines.append(f"  hint: {error.hint}")

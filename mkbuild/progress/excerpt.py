@@ -8,7 +8,7 @@ from mkbuild.progress import text
 
 _PLACE = re.compile(r"(?P<file>.*?):(?P<line>[0-9]+)(?::(?P<column>[0-9]+))?", re.DOTALL)
 _AROUND = 2
-_WIDTH = 100
+_WIDTH = 66
 
 
 def parse(place: str) -> Location:
@@ -34,7 +34,7 @@ def excerpt(place: Location, base: Path | None = None) -> list[str]:
 
 
 def marked(content: str, place: Location) -> list[str]:
-    """Mark a place in the text of its file."""
+    """Mark a place in the text of its file; a column past the first gets a caret."""
     lines = content.split("\n")
     if not 1 <= place.line <= len(lines):
         return []
@@ -45,7 +45,7 @@ def marked(content: str, place: Location) -> list[str]:
         inside = place.line <= number <= last
         body = text.fit(text.clean(lines[number - 1]), _WIDTH)
         shown.append(f"{'>' if inside else ' '} {number:4} | {body}".rstrip())
-        if number == place.line and 0 < place.column <= _WIDTH:
+        if number == place.line and 1 < place.column <= _WIDTH:
             before = lines[number - 1][: place.column - 1].expandtabs(4)
             shown.append(f"       | {' ' * len(before)}^")
     while shown and shown[-1].endswith("|") and not shown[-1].startswith(">"):

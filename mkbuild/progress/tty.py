@@ -95,8 +95,8 @@ class TerminalReporter:
             case RunFinished(ok):
                 self.close()
                 *lines, closing = self._summary.lines(event)
-                for line in lines:
-                    self._print(line)
+                if lines:
+                    self._print("\n".join(lines))
                 self._print(closing, "bold" if ok else "red")
             case _:
                 pass
@@ -107,9 +107,7 @@ class TerminalReporter:
             if running:
                 running.flush()
             first, *rest = failure(event, running.tail if running else ())
-            self._print(first, "red")
-            for line in rest:
-                self._print(line)
+            self._print("\n".join([self._styled(first, "red"), *rest]))
         elif event.status == "ran":
             self._ran += 1
             self._print_done(event)
@@ -131,9 +129,11 @@ class TerminalReporter:
             self._transfers[key] = event
             self._show()
 
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour and style else text
+
     def _print(self, line: str, style: str = "") -> None:
-        if self._colour and style:
-            line = f"\x1b[{_STYLES[style]}m{line}\x1b[0m"
+        line = self._styled(line, style)
         if self._live:
             from rich.text import Text
 
@@ -173,8 +173,9 @@ class TerminalReporter:
         now = self._clock()
         for running in list(self._running.values()):
             head = f"{text.seconds(now - running.since):>6} {running.start.target} "
-            head = text.fit(head + title(running.start), max(width * 3 // 5, 20))
-            lines.append((head, text.fit(f"  {running.last}", width - len(head))))
+            tail = f"  {running.last}" if running.last else ""
+            head = text.fit(head + title(running.start), width * 3 // 5 if tail else width)
+            lines.append((head, text.fit(tail, width - len(head))))
         for transfer in list(self._transfers.values()):
             total = f" of {text.size(transfer.total)}" if transfer.total else ""
             tail = f"  {text.size(transfer.done)}{total}"
