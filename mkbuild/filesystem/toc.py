@@ -175,7 +175,7 @@ def _check_columns(paths: Sequence[str], types: str, *numbers: Sequence[int]) ->
     keys = list(map(order, paths))
     if any(map(operator.ge, keys, keys[1:])) or (len(keys) > 1 and not all(keys[1:])):
         raise ValueError("paths out of order")
-    if not _LETTERS.issuperset(types):
+    if not _LETTERS.issuperset(types) or (types and type(types) is not str):
         raise ValueError("an unknown type")
     for column, (low, high) in zip(numbers, _RANGES, strict=True):
         if column and (set(map(type, column)) != {int} or min(column) < low or max(column) > high):
