@@ -40,13 +40,14 @@ class Inputs:
     ``tree``: the context or other state, None where there are no local sources. ``remotes``: for
     each of :func:`remote_sources` what :func:`fetch` made of it. ``ignored``: whether a path of
     the context is left out by its .dockerignore; only asked to explain a missing source.
-    ``read``: reads a file of the parent's state; only asked where its /etc/passwd is a symlink.
+    ``parent``: the files of the parent's state; only asked where its /etc/passwd is a symlink, or
+    an archive links to one of them.
     """
 
     tree: SourceTree | None = None
     remotes: Mapping[str, SourceTree] = field(default_factory=dict)
     ignored: Callable[[str], bool] | None = None
-    read: Read | None = None
+    parent: SourceTree | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def perform(step: FileStep, base: Index, inputs: Inputs, times: Times, scratch: 
     try:
         match step:
             case WorkdirStep():
-                return workdir(base, step.path, step.user, times.created, inputs.read)
+                return workdir(base, step.path, step.user, times.created, _read(inputs))
             case CopyStep() | AddStep():
                 if step.link and not step.chmod:
                     return _onto(base, _copy(step, Index(), inputs, times, scratch))
@@ -156,16 +157,29 @@ def _copy(
         raise StepError("--archive keeps owners and --chown sets them: use one of the two")
     chmod, parent_mode = mode.parse(step.chmod) if step.chmod else (None, 0o755)
     link = step.link and not step.chmod
-    ids = owner(base, step.chown, link=link, read=inputs.read) if step.chown else None
+    ids = owner(base, step.chown, link=link, read=_read(inputs)) if step.chown else None
     for group in _groups(step, inputs):
         attributes = Attributes(times, ids, chmod, parent_mode, group.context, archived)
         for pick in group.selection.picks:
-            if group.unpack and archive.unpack(
-                placer, pick, destination, attributes, group.content, scratch
-            ):
-                continue
-            copy(placer, pick, destination, attributes, group.content)
+            path = _archive(group, pick)
+            if path is None:
+                copy(placer, pick, destination, attributes, group.content)
+            else:
+                archive.unpack(placer, path, destination, attributes, scratch, inputs.parent)
     return placer.finish()
+
+
+def _archive(group: _Group, pick: Pick) -> Path | None:
+    """Return the archive that a pick is, where archives are to be unpacked."""
+    if not group.unpack or group.tree is None or pick.top.entry.type != toc.FILE:
+        return None
+    path = group.tree.source(pick.top)
+    return path if archive.is_archive(path) else None
+
+
+def _read(inputs: Inputs) -> Read | None:
+    parent = inputs.parent
+    return None if parent is None else lambda located: parent.source(located).read_bytes()
 
 
 def _groups(step: CopyStep | AddStep, inputs: Inputs) -> Iterator[_Group]:

@@ -1,5 +1,6 @@
-"""``--chmod`` as a function on permission bits."""
+"""``--chmod``: what becomes of sources, and of the directories that are made for them."""
 
+from mkbuild.dockerfile import chmod
 from mkbuild.execute.copy import DIRECTORY_MODE, Mode
 
 
@@ -9,5 +10,5 @@ def parse(text: str) -> tuple[Mode, int]:
     An octal mode is also theirs, but for setuid, setgid and sticky; a symbolic one leaves them
     0755. Raises DockerfileError.
     """
-    octal = int(text, 8)
-    return lambda mode, is_directory: octal, octal & 0o777
+    octal = chmod.octal_mode(text)
+    return chmod.parse_mode(text), DIRECTORY_MODE if octal is None else octal & 0o777

@@ -1,7 +1,7 @@
 """Putting entries into a state the way a process inside it would put files.
 
-A name that begins with ``.wh.`` cannot be in a layer: there it means that something is deleted (OCI
-image spec, layer.md "Whiteouts"), and so it does here, as it comes to with every builder.
+Two things that no layer can hold are what they come to with every builder: a name that begins with
+``.wh.`` deletes (OCI image spec, layer.md "Whiteouts"), and so does a character device 0:0.
 """
 
 import hashlib
@@ -29,7 +29,8 @@ class Placer:
     def __init__(self, base: Index, created: int) -> None:
         """Begin at a state; ``created`` is the mtime of the directories that are made."""
         self._builder = DiffBuilder(base)
-        self._placed: set[str] = set()
+        self._placed: dict[str, Source | None] = {}
+        self._names: dict[str, list[str]] = {}
         self._created = created
 
     @property
@@ -42,41 +43,76 @@ class Placer:
         found = self.view.get(path)
         return None if found is None else found.entry.type
 
+    def has_put(self, path: str) -> bool:
+        """Whether what is at a path was put here, and not there before."""
+        return path in self._placed
+
     def make_directories(self, path: str, mode: int, ids: Ids) -> None:
         """Make a directory and what is missing above it; what exists keeps mode and owner.
 
         Raises StepError where something on the way is no directory.
         """
-        kind = self.type(path)
-        if kind == toc.DIRECTORY:
-            return
-        if kind is not None:
-            raise StepError(f"/{path} is not a directory")
-        self.make_directories(posixpath.dirname(path), mode, ids)
-        self.put(Entry(path, toc.DIRECTORY, mode, *ids, mtime=self._created))
+        parts = path.split("/") if path else []
+        for depth in range(1, len(parts) + 1):
+            place = "/".join(parts[:depth])
+            kind = self.type(place)
+            if kind is None:
+                self.put(Entry(place, toc.DIRECTORY, mode, *ids, mtime=self._created))
+            elif kind != toc.DIRECTORY:
+                raise StepError(f"/{place} is not a directory")
 
     def put(self, entry: Entry, source: Source | None = None) -> None:
         """Set a path whose parent is a directory; a directory keeps what it holds."""
         path = entry.path
         directory, _, name = path.rpartition("/")
         if name.startswith(WHITEOUT):
+            if entry.type == toc.DIRECTORY:
+                raise StepError(f"/{path}: no layer can hold a directory of this name")
             self._hide(directory, name)
-            return
-        embedded = _read(entry, source) if source is not None and toc.embeds(entry) else None
-        self._builder.put(entry, source, embedded=embedded)
-        self._placed.add(path)
+        elif entry.type == toc.CHAR and entry.device == (0, 0):
+            self.remove(path)
+        else:
+            embedded = _read(entry, source) if source is not None and toc.embeds(entry) else None
+            self._builder.put(entry, source, embedded=embedded)
+            self._placed[path] = source
 
     def link(self, path: str, leader: str) -> None:
         """Make a path another name of a file that was put; its parent is a directory."""
-        if path.rpartition("/")[2].startswith(WHITEOUT) or leader not in self._placed:
-            return
-        self._builder.link(path, leader)
-        self._placed.add(path)
+        directory, _, name = path.rpartition("/")
+        found = self.view.get(leader)
+        if name.startswith(WHITEOUT):
+            self._hide(directory, name)
+        elif found is None or leader not in self._placed:
+            # The first name was a whiteout: nothing there to link to.
+            self.remove(path)
+        elif path in toc.EMBEDDED:
+            # Its bytes belong to the structure, which only files have.
+            self.put(found.entry._replace(path=path), self._placed[leader])
+        else:
+            self._builder.link(path, leader)
+            self._placed[path] = self._placed[leader]
+            self._names.setdefault(found.inode, [leader]).append(path)
+
+    def change(self, entry: Entry) -> None:
+        """Change the attributes of a file that was put, under all its names."""
+        found = self.view.get(entry.path)
+        names = [] if found is None else self._names.pop(found.inode, [])
+        shared = [
+            name
+            for name in names
+            if name != entry.path
+            and (other := self.view.get(name)) is not None
+            and other.inode == (found and found.inode)
+        ]
+        self.put(entry, self._placed[entry.path])
+        for name in shared:
+            self.link(name, entry.path)
 
     def remove(self, path: str) -> None:
         """Remove a path and all below it, if it is there."""
         if path in self.view:
             self._builder.remove(path)
+            self._placed.pop(path, None)
 
     def finish(self) -> Diff:
         """Return the canonical diff."""
