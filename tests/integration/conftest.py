@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.nginx import NginxServer, nginx_server
+from tests.support.redis import RedisServer, redis_server
 from tests.support.registry import Certificates, RealRegistry, available, make_certificates
 
 
@@ -21,3 +23,17 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Certificates of an authority that nobody knows."""
     return make_certificates(Path(tmp_path_factory.mktemp("certificates")))
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis without password; tests use scopes, or digests, of their own."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxServer]:
+    """An nginx with DAV; tests use directories of their own."""
+    with nginx_server(tmp_path_factory.mktemp("nginx")) as server:
+        yield server
