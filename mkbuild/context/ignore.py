@@ -90,7 +90,7 @@ class Ignore:
     patterns: Sequence[str] = ()
     locations: Sequence[Location] = field(default=(), repr=False)
     _groups: tuple[_Group, ...] = field(init=False, repr=False, compare=False)
-    _exceptions: tuple[str, ...] | None = field(init=False, repr=False, compare=False)
+    _exceptions: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
     _known: dict[str, int] = field(
         init=False, repr=False, compare=False, hash=False, default_factory=dict
     )
@@ -109,8 +109,8 @@ class Ignore:
         if runs and runs[0][0].exception:
             del runs[0]  # an exception to nothing
         object.__setattr__(self, "_groups", tuple(map(_Group, runs)))
-        literals = tuple(rule.literal for run in runs for rule in run if rule.exception)
-        object.__setattr__(self, "_exceptions", literals or None)
+        exceptions = tuple(rule for run in runs for rule in run if rule.exception)
+        object.__setattr__(self, "_exceptions", exceptions)
 
     @classmethod
     def parse(cls, text: str, name: str = ".dockerignore") -> "Ignore":
@@ -137,7 +137,7 @@ class Ignore:
     @property
     def has_exceptions(self) -> bool:
         """Whether a pattern re-includes (``!``)."""
-        return self._exceptions is not None
+        return bool(self._exceptions)
 
     def excluded(self, path: str) -> bool:
         """Whether the path is excluded, by itself or by one of its parents."""
@@ -185,9 +185,12 @@ class Ignore:
 
     def may_reinclude(self, directory: str) -> bool:
         """Whether an exception could match below an excluded directory: else a walk skips it."""
-        if self._exceptions is None:
+        if not self._exceptions:
             return False
         inside = directory + "/"
+        depth = inside.count("/")
         return any(
-            literal.startswith(inside) or inside.startswith(literal) for literal in self._exceptions
+            (rule.depth is None or rule.depth > depth)
+            and (rule.literal.startswith(inside) or inside.startswith(rule.literal))
+            for rule in self._exceptions
         )

@@ -15,6 +15,9 @@ _ESCAPED = frozenset(".+()|{}$")
 _CLASSES = {"d": "0-9", "s": r"\t\n\f\r ", "w": "0-9A-Za-z_"}
 _CONTROLS = {"a": "\a", "f": "\f", "t": "\t", "n": "\n", "r": "\r", "v": "\v"}
 _ASSERTIONS = {"A": r"\A", "z": r"\Z", "b": r"(?a:\b)", "B": r"(?a:\B)"}
+_ANY_DEPTH = re.compile(r"\*\*|[\[\\]")
+"""``**``, and classes: ``[^a]`` matches a slash as well."""
+
 _SYNTAX = "syntax error in pattern"
 
 
@@ -26,12 +29,14 @@ class PatternError(ValueError):
 class Rule:
     """A pattern made ready: ``text`` is what its kind compares, or a regular expression.
 
-    ``literal`` is how every path that it matches begins (before a descendant's own part).
+    ``literal`` is how every path that it matches begins; ``depth`` is how many components each of
+    them has, None where that depends.
     """
 
     kind: Kind
     text: str
     literal: str
+    depth: int | None
     exception: bool
 
 
@@ -65,16 +70,18 @@ def compile_rule(pattern: str) -> Rule | None:
             raise PatternError(message)
     check(pattern)
     literal = re.split(r"[*?\[\]\\]", pattern, maxsplit=1)[0]
+    depth = None if _ANY_DEPTH.search(pattern) else pattern.count("/") + 1
     kind, text = _translate(pattern)
     match kind:
         case "prefix":
-            return Rule(kind, pattern[:-2], pattern[:-2], exception)
+            text = pattern[:-2]
         case "suffix":
-            return Rule(kind, pattern[2:], "", exception)
+            text = pattern[2:]
         case "exact":
-            return Rule(kind, pattern, pattern, exception)
+            text = pattern
         case "regex":
-            return Rule(kind, _python(text), literal, exception)
+            text = _python(text)
+    return Rule(kind, text, literal, depth, exception)
 
 
 def check(pattern: str) -> None:

@@ -116,7 +116,7 @@ def test_plain_clauses(who: set[str], operator: str, letters: set[str], mode: in
 def test_any_text_changes_bits_or_is_refused(
     text: str,
     mode: int,
-    is_directory: bool,  # noqa: FBT001 -- hypothesis gives it by position
+    is_directory: bool,
 ) -> None:
     try:
         change = parse_mode(text)

@@ -21,7 +21,7 @@ def one(text: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_golden(path: Path, update_golden: bool) -> None:  # noqa: FBT001 -- a fixture
+def test_golden(path: Path, update_golden: bool) -> None:
     data = path.read_bytes()
     found = {
         "source": dataclasses.asdict(lexer.read(data, "Dockerfile")),

@@ -20,7 +20,7 @@ def matches(text: str, wanted: str) -> bool:
 def test_trimming_cuts_the_right_length(
     value: str,
     wanted: str,
-    longest: bool,  # noqa: FBT001 -- hypothesis gives it by position
+    longest: bool,
 ) -> None:
     cuts = [n for n in range(len(value) + 1) if matches(value[:n], wanted)]
     cut = (max if longest else min)(cuts) if cuts else 0
