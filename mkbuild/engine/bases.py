@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,14 +122,14 @@ class Bases:
         record = {"at": time.time(), "top": image.top.digest, "manifest": image.manifest.digest}
         name = _key(reference, platform)
         self._known.put_many({name: Record(json.dumps(record).encode())}, replace=True)
-        return _Image(image.manifest, image.config, lambda layer: resolver.fetch(image.sources, layer))
+        return _Image(image.manifest, image.config, partial(resolver.fetch, image.sources))
 
     def _planned(self, name: str, image: _Image) -> PlannedImage:
         config, layers = image.config, image.manifest.layers
         if len(config.diff_ids) != len(layers):
+            counts = f"{len(config.diff_ids)} layers, its manifest {len(layers)}"
             raise PullError(
-                f"{name}: its config names {len(config.diff_ids)} layers, its manifest "
-                f"{len(layers)}",
+                f"{name}: its config names {counts}",
                 hint="the image is malformed: pull another version",
             )
         state = keys.base_state(config.diff_ids, config.platform)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from mkbuild.action import ActionKey, LayerRecord, StateID, StatePair, StepResult
@@ -19,10 +20,18 @@ from mkbuild.plan.actions import Base, Node, RunBody, inputs
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import Policy
 from mkbuild.schedule.machine import Node as Job
-from mkbuild.snapshot import layerwrite
-from mkbuild.snapshot.layerwrite import write_layer
+from mkbuild.snapshot.layerwrite import Compression, write_layer
 
 Emit = Callable[[Event], None]
+
+COMPRESSIONS = {
+    "gzip": Compression(),
+    "speed": Compression(level="speed"),
+    "size": Compression(level="size"),
+    "zstd": Compression("zstd"),
+    "none": Compression("none"),
+}
+"""What a target's ``compression`` means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ class Executor:
     def _known_layers(self, image: PlannedImage) -> Mapping[StatePair, LayerRecord]:
         nodes: list[Node] = [image.base, *(link.action for link in image.chain if link.cut)]
         pairs = []
-        for first, second in zip(nodes, nodes[1:], strict=False):
+        for first, second in pairwise(nodes):
             try:
                 pairs.append((self._resolution.state(first), self._resolution.state(second)))
             except KeyError:
@@ -230,7 +239,7 @@ class Executor:
                 status=status,
                 seconds=seconds,
                 key=work.key,
-                error=str(error) if error else "",
+                error=error.message if error else "",
             )
         )
 
@@ -250,7 +259,7 @@ class Executor:
                 or not self._states.layers.obtain(record)
             ):
                 diff = self._states.diff(*pair)
-                record = write_layer(diff, self._states.store, layerwrite.named(kind))
+                record = write_layer(diff, self._states.store, COMPRESSIONS[kind])
                 self._cache.put_layer(pair, record, replace=True)
             self.layers[pair, kind] = record
 

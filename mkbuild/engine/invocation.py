@@ -294,7 +294,7 @@ class Invocation:
                 layers=layers,
                 state_of=resolution.state,
                 definition=resolution.by_node[planned.node],
-                created=CreationTimes(self.epoch(label), self.session.known),
+                created=CreationTimes(_first(planned.epoch, self.epoch(label)), self.session.known),
                 commit="",
                 store=self.session.store,
                 steps=steps,
@@ -324,6 +324,10 @@ class Invocation:
             )
         )
         return outcomes
+
+
+def _first(*choices: int | None) -> int | None:
+    return next((choice for choice in choices if choice is not None), None)
 
 
 def _reports(planned: PlannedImage, resolution: Resolution, executor: Executor) -> list[StepReport]:

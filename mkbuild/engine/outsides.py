@@ -29,7 +29,7 @@ FromLayout = Callable[[LayoutContext, Platform], PlannedImage]
 class TargetOutsides:
     """Outsides of one target (mkbuild.plan.options.Outsides)."""
 
-    def __init__(  # noqa: PLR0913 -- the ways out
+    def __init__(
         self,
         target: Target,
         *,

@@ -59,7 +59,7 @@ class RegistryAccess:
         return self._resolver
 
     def _settings(self) -> Registries:
-        """Join settings, strongest first: --registries, --registry-config, BUILD.yaml, the user's."""
+        """Join settings: --registries over --registry-config over the user's over BUILD.yaml."""
         found = config.parse(_documents(self._declared), self._root)
         user = Path.home() / ".config/mkbuild/config.yaml"
         if user.is_file():
@@ -102,7 +102,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _read(text: str, name: str) -> dict[str, Any]:
     try:
-        document = yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506 -- is safe
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         message = f"{name}: no YAML: {error}"
         raise UsageError(message) from error

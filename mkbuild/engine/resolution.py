@@ -26,6 +26,7 @@ from mkbuild.plan.actions import (
     walk,
 )
 from mkbuild.plan.keys import Components, Policy
+from mkbuild.plan.planner import SCRATCH
 
 
 @dataclass(slots=True)
@@ -99,6 +100,8 @@ class Resolver:
         for node in walk(tuple(ends)):
             if isinstance(node, Base):
                 found.by_node[node] = node.state
+                if node.name == SCRATCH:
+                    self._states.add_base(node.state, ())
                 continue
             parts = self._definition_parts(node)
             components = self._components(node, [found.by_node[n] for n in inputs(node)], parts)

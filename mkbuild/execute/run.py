@@ -37,10 +37,9 @@ _SECRETS = "/run/secrets"
 class RunSettings:
     """What all RUNs of a build share.
 
-    ``policy``: of a target. ``secrets``: the value of a target's secret, by id. ``hosts``, ``resolv``: contents of
-    the files of these names. ``environment``: variables that every command gets where it does not
-    set them itself. ``single_id``: the user namespace holds one id only. ``fresh_caches``: cache
-    mounts begin empty.
+    ``policy``: of a target. ``secrets``: the value of a target's secret, by id. ``hosts``,
+    ``resolv``: contents of the files of these names. ``environment``: variables that every command
+    gets where it does not set them itself. ``single_id``: the user namespace holds one id only.
     """
 
     policy: Callable[[str], Policy]
@@ -160,7 +159,7 @@ class Runner:
             elif mount.type == "cache":
                 found.append(self._cache(planned, state_of, action.platform, stack))
             else:
-                found.append(self._bind(action, planned, state_of, scratch))
+                found.append(self._bind(planned, state_of, scratch))
         if body.script is not None:
             name, text = body.script
             tree = scratch / "pipes"
@@ -186,7 +185,7 @@ class Runner:
                 return
             raise StepError(
                 f"secret {name!r} is required, and nobody has given it",
-                hint=f"--secret id={name},src=FILE or id={name},env=NAME, or secrets: in BUILD.yaml",
+                hint=f"--secret id={name},src=FILE gives it, or secrets: in the build file",
             )
         if mount.env:
             variables[mount.env] = value.decode("utf-8", "surrogateescape")
@@ -235,7 +234,6 @@ class Runner:
 
     def _bind(
         self,
-        action: Action,
         planned: RunMount,
         state_of: Callable[[Node], StateID],
         scratch: Path,

@@ -8,7 +8,7 @@ command or a copy needs its bytes (:meth:`States.trees`). Where nothing can make
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol

@@ -107,20 +107,23 @@ def canonical_entries(
 ) -> list[Entry]:
     """List what differs at the touched paths: entries, whiteouts, and all their ancestors.
 
-    A hard link to a file that is left out, since it equals the one below, becomes a file of its
-    own (BuildKit's way); its view must give it a content source. ``content_of`` is asked where a
+    A name that equals the one below is listed all the same where it shares its inode with one that
+    does not: else the new name would become a file of its own. ``content_of`` is asked where a
     file of the base equals the new one in all but a content that its entry does not tell; without
     it such a file counts as changed.
     """
     found: dict[str, Entry] = {}
     leaders: dict[tuple[str, str], str] = {}
-    for path in sorted(touched, key=toc.order):
+    paths = sorted(touched, key=toc.order)
+    changed = _changed(base, view, paths, content_of)
+    inodes = {_inode(new) for path in changed if (new := view.get(path)) is not None}
+    for path in paths:
         new, old = view.get(path), base.get(path)
         if new is None:
             if old is not None and _is_directory(view, path.rpartition("/")[0]):
                 found[path] = Entry(path, toc.WHITEOUT)
             continue
-        if old is None or not _unchanged(new, old, content_of):
+        if path in changed or (new is not old and _inode(new) in inodes):
             leader = path
             if new.entry.type != toc.DIRECTORY:
                 leader = leaders.setdefault((new.origin, new.inode), path)
@@ -133,6 +136,21 @@ def canonical_entries(
     for path in list(found):
         _add_ancestors(path, view, found)
     return list(found.values())
+
+
+def _changed(
+    base: Index, view: Index, paths: Iterable[str], content_of: ContentOf | None
+) -> set[str]:
+    changed = set()
+    for path in paths:
+        new, old = view.get(path), base.get(path)
+        if new is not None and (old is None or not _unchanged(new, old, content_of)):
+            changed.add(path)
+    return changed
+
+
+def _inode(located: Located) -> tuple[str, str]:
+    return located.origin, located.inode
 
 
 def _unchanged(new: Located, old: Located, content_of: ContentOf | None) -> bool:

@@ -35,13 +35,15 @@ class PlannedImage:
     """An image before anything ran.
 
     ``config`` holds the base's diff IDs and history, and everything else as it will be;
-    ``history`` is what the chain adds to it, in order.
+    ``history`` is what the chain adds to it, in order. ``epoch``: when the Dockerfile's
+    SOURCE_DATE_EPOCH says that the image was created, in seconds since 1970.
     """
 
     base: Base
     config: ImageConfig
     chain: tuple[Link, ...] = ()
     history: tuple[HistoryLine, ...] = field(default=())
+    epoch: int | None = None
 
     @property
     def node(self) -> Node:
@@ -62,9 +64,7 @@ class PlannedImage:
                 before = after
         return spans
 
-    def finish(
-        self, state_of: StateOf, diff_ids: tuple[Digest, ...], created: str
-    ) -> ImageConfig:
+    def finish(self, state_of: StateOf, diff_ids: tuple[Digest, ...], created: str) -> ImageConfig:
         """Return the config, given the states of all nodes and the diff IDs of the spans."""
         layered = {id(action) for _, _, action in self.layer_spans(state_of)}
         lines = tuple(
@@ -80,5 +80,21 @@ class PlannedImage:
             self.config,
             created=created,
             diff_ids=self.config.diff_ids + diff_ids,
-            history=self.config.history + lines,
+            history=_fitted(self.config.history, len(self.config.diff_ids)) + lines,
         )
+
+
+def _fitted(history: tuple[History, ...], layers: int) -> tuple[History, ...]:
+    """Make a base's history tell of as many layers as it has, as BuildKit does.
+
+    Some bases tell less than there is, or nothing; what is missing is added, and lines too many
+    are said to have made no layer.
+    """
+    telling = [number for number, line in enumerate(history) if not line.empty_layer]
+    missing = layers - len(telling)
+    if missing >= 0:
+        return history + (History(comment="missing history of the base"),) * missing
+    fitted = list(history)
+    for number in telling[:-missing]:
+        fitted[number] = replace(fitted[number], empty_layer=True)
+    return tuple(fitted)

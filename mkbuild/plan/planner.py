@@ -45,7 +45,7 @@ def plan(dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides) -> Pl
     chain = image.chain
     if chain:
         chain = (*chain[:-1], replace(chain[-1], cut=True))
-    return replace(image, config=config, chain=chain)
+    return replace(image, config=config, chain=chain, epoch=planner.epoch())
 
 
 def scratch(platform: Platform) -> PlannedImage:
@@ -98,7 +98,7 @@ class _Planner:
         name = self._expand(base.base, location)
         if not name:
             message = f"base name ({base.base}) should not be blank"
-            hint: str | None = "an ARG before the first FROM gives it a default; --build-arg sets it"
+            hint: str | None = "an ARG before the first FROM can give it a default"
             raise DockerfileError(message, location=location, hint=hint)
         platform = None
         if base.platform:
@@ -139,6 +139,17 @@ class _Planner:
         if body.from_.isdigit() and int(body.from_) >= len(self.dockerfile.stages):
             message = f"invalid stage index {body.from_}"
             raise DockerfileError(message, location=statement.location)
+
+    def epoch(self) -> int | None:
+        """Return the build argument SOURCE_DATE_EPOCH; raises DockerfileError for no number."""
+        text = self.options.args.get("SOURCE_DATE_EPOCH") or self.globals.get("SOURCE_DATE_EPOCH")
+        if not text:
+            return None
+        try:
+            return int(text)
+        except ValueError:
+            message = f"SOURCE_DATE_EPOCH is {text!r}, and must be seconds since 1970"
+            raise DockerfileError(message) from None
 
     def target(self) -> int:
         """Return the index of the stage to build."""
