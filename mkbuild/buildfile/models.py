@@ -103,7 +103,7 @@ class SshModel(Model):
 
     id: Text = Field(default="default", description="The id that RUN --mount=type=ssh,id=… names.")
     paths: list[Text] = Field(
-        default=[], description="Agent socket or key files; empty: SSH_AUTH_SOCK."
+        default_factory=list, description="Agent socket or key files; empty: SSH_AUTH_SOCK."
     )
 
 
@@ -126,17 +126,19 @@ class OutputModel(Model):
 class SettingsModel(Model):
     """What may stand in an image and, for all images, in ``defaults``."""
 
-    args: dict[str, Text] = Field(default={}, description="Build arguments (ARG).")
+    args: dict[str, Text] = Field(default_factory=dict, description="Build arguments (ARG).")
     contexts: dict[str, Text] = Field(
-        default={},
+        default_factory=dict,
         description="Names that FROM, COPY --from and RUN --mount=from may use: target:NAME, "
         "docker-image://REF, oci-layout://DIR[:TAG], a directory, a git URL.",
     )
-    labels: dict[str, Text] = Field(default={}, description="Image labels.")
-    secrets: list[SecretModel] = Field(default=[], description="Secrets that RUN may mount.")
-    ssh: list[SshModel] = Field(default=[], description="SSH agents that RUN may mount.")
+    labels: dict[str, Text] = Field(default_factory=dict, description="Image labels.")
+    secrets: list[SecretModel] = Field(
+        default_factory=list, description="Secrets that RUN may mount."
+    )
+    ssh: list[SshModel] = Field(default_factory=list, description="SSH agents that RUN may mount.")
     platforms: list[Platform] = Field(
-        default=[], description="Platforms to build for; none: this one."
+        default_factory=list, description="Platforms to build for; none: this one."
     )
     commit: Literal["implicit", "explicit"] = Field(
         default="implicit",
@@ -150,19 +152,19 @@ class SettingsModel(Model):
         default="hourly", description="How often a base image's tag is asked for."
     )
     publish: bool = Field(default=True, description="Whether --push pushes it.")
-    groups: list[Text] = Field(default=[], description="Groups that it belongs to.")
+    groups: list[Text] = Field(default_factory=list, description="Groups that it belongs to.")
     resources: ResourcesModel = Field(
-        default=ResourcesModel(), description="What building it takes."
+        default_factory=ResourcesModel, description="What building it takes."
     )
     network: Literal["default", "none", "host"] = Field(
         default="default", description="The network of its RUN steps."
     )
     add_hosts: dict[str, Text] = Field(
-        default={}, description="Host names for RUN steps: name to address."
+        default_factory=dict, description="Host names for RUN steps: name to address."
     )
     no_cache: bool = Field(default=False, description="Run every step, whatever the cache holds.")
     no_cache_filter: list[Text] = Field(
-        default=[], description="Stages whose steps run in any case."
+        default_factory=list, description="Stages whose steps run in any case."
     )
     compression: Literal["gzip", "zstd", "none"] = Field(
         default="gzip", description="How layers are compressed."
@@ -183,24 +185,24 @@ class ImageModel(SettingsModel):
     )
     target: Text = Field(default="", description="The stage to build; not said: the last.")
     tags: list[Text] = Field(
-        default=[],
+        default_factory=list,
         description="Names that it is pushed under; not inherited, a tag names one image.",
     )
     depends_on: list[Text] = Field(
-        default=[], description="Targets to build before; for order only."
+        default_factory=list, description="Targets to build before; for order only."
     )
     inherits: list[Text] = Field(
-        default=[],
+        default_factory=list,
         description="Images to take settings from, later ones first in rank; own ones win.",
     )
     name: Text = Field(
         default="", description="With a matrix: each target's name, using ${matrix.…}."
     )
     matrix: dict[str, list[Text]] = Field(
-        default={}, description="One target for each combination of these values."
+        default_factory=dict, description="One target for each combination of these values."
     )
     outputs: list[OutputModel] = Field(
-        default=[], description="Files to write besides the local store."
+        default_factory=list, description="Files to write besides the local store."
     )
 
 
@@ -236,7 +238,7 @@ class HttpModel(_RemoteModel):
 
     type: Literal["http"]
     url: Text = Field(description="https://host/path")
-    headers: dict[str, Text] = Field(default={}, description="Headers of every request.")
+    headers: dict[str, Text] = Field(default_factory=dict, description="Headers of every request.")
 
 
 class RegistryCacheModel(_RemoteModel):
@@ -261,9 +263,9 @@ RemoteModel: TypeAlias = Annotated[
 class CacheModel(Model):
     """Where results are remembered."""
 
-    local: LocalCacheModel = Field(default=LocalCacheModel(), description="The local store.")
+    local: LocalCacheModel = Field(default_factory=LocalCacheModel, description="The local store.")
     remotes: list[RemoteModel] = Field(
-        default=[], description="Shared caches, asked in this order."
+        default_factory=list, description="Shared caches, asked in this order."
     )
 
 
@@ -271,7 +273,7 @@ class RegistryModel(Model):
     """How one registry is reached."""
 
     mirrors: list[Text] = Field(
-        default=[],
+        default_factory=list,
         description="Asked first, in order: a host, or oci-layout:DIR with a layout a repository.",
     )
     insecure: bool | None = Field(default=None, description="Plain HTTP; the default on loopback.")
@@ -288,7 +290,9 @@ class ProfileModel(Model):
     """Settings that --profile, or the environment, puts on top."""
 
     when: WhenModel | None = Field(default=None, description="When it is active without --profile.")
-    set: dict[str, Any] = Field(default={}, description="PATTERN.KEY to value, as with --set.")
+    set: dict[str, Any] = Field(
+        default_factory=dict, description="PATTERN.KEY to value, as with --set."
+    )
 
 
 class DocumentModel(Model):
@@ -296,28 +300,29 @@ class DocumentModel(Model):
 
     version: Version = Field(description="The version of this format.")
     include: list[Text] = Field(
-        default=[], description="Further build files: paths or globs relative to this file."
+        default_factory=list,
+        description="Further build files: paths or globs relative to this file.",
     )
     variables: dict[str, VariableModel] = Field(
-        default={}, description="Variables, used as ${NAME}."
+        default_factory=dict, description="Variables, used as ${NAME}."
     )
     cache: CacheModel = Field(
-        default=CacheModel(), description="Where results are remembered (root file)."
+        default_factory=CacheModel, description="Where results are remembered (root file)."
     )
     defaults: SettingsModel = Field(
-        default=SettingsModel(),
+        default_factory=SettingsModel,
         description="Settings of every image here; the root file's hold in all files.",
     )
     images: dict[str, ImageModel] = Field(
-        default={},
+        default_factory=dict,
         description="The images; one whose name begins with _ is only there to be inherited.",
     )
     registries: dict[str, RegistryModel] = Field(
-        default={}, description="How registries are reached (root file)."
+        default_factory=dict, description="How registries are reached (root file)."
     )
     groups: dict[str, list[Text]] = Field(
-        default={}, description="Lists of selections: names, globs, @group, !exclude."
+        default_factory=dict, description="Lists of selections: names, globs, @group, !exclude."
     )
     profiles: dict[str, ProfileModel] = Field(
-        default={}, description="Sets of settings (root file)."
+        default_factory=dict, description="Sets of settings (root file)."
     )

@@ -88,7 +88,7 @@ class OverrideReader:
             pattern, key, subkey = parts
             if subkey:
                 node = yaml.Mapping({subkey: (place, node)}, place)  # noqa: PLW2901 -- wrapped
-            override = self._override(checker, (*path, text), pattern, (key, place, node))
+            override = self._override(checker, (*path, pattern), pattern, (key, place, node))
             if override:
                 overrides.append(override)
         return overrides

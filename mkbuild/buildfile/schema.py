@@ -21,25 +21,34 @@ def build_file_schema() -> Schema:
     return {"$schema": SCHEMA_ID, **schema}
 
 
-def _adapted(node: Any) -> Any:  # noqa: ANN401 -- any JSON
-    """Drop generated titles and nulls, and let ``${NAME}`` stand for numbers, words, booleans."""
+def _adapted(node: Any, *, names: bool = False) -> Any:  # noqa: ANN401 -- any JSON
+    """Drop generated titles and nulls, and let ``${NAME}`` stand for numbers, words, booleans.
+
+    ``names``: the keys of ``node`` are names that users write, not words of JSON Schema.
+    """
     if isinstance(node, list):
         return [_adapted(item) for item in node]
     if not isinstance(node, dict):
         return node
     members = {
-        key: _adapted(value)
+        key: _adapted(value, names=not names and key in ("properties", "$defs"))
         for key, value in node.items()
-        if not (key == "title" and isinstance(value, str))
-        and not (key == "default" and (not value or isinstance(value, dict)))
+        if names or not _generated(key, value)
     }
+    if names:
+        return members
     choices = [choice for choice in members.get("anyOf", ()) if choice.get("type") != "null"]
-    if len(choices) == 1 and "anyOf" in members:
+    if len(choices) == 1:
         del members["anyOf"]
         members = {**choices[0], **members}
     if members.get("type") in ("boolean", "integer") or "enum" in members:
         return _or_variable(members)
     return members
+
+
+def _generated(key: str, value: object) -> bool:
+    """Tell what only says how the models are written: class names, empty defaults."""
+    return key == "title" or (key == "default" and (not value or isinstance(value, dict)))
 
 
 def _or_variable(members: Schema) -> Schema:
