@@ -1,10 +1,13 @@
 """``mkbuild build``: from a request to an exit status."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from mkbuild.engine.images import BuiltImage
 from mkbuild.engine.invocation import Invocation, Outcomes
 from mkbuild.engine.outputs import write_outputs
+from mkbuild.engine.publish import Publication, Publisher, names_of
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected, open_workspace
@@ -24,8 +27,10 @@ def build(request: BuildRequest, reporter: Reporter) -> int:
             invocation = Invocation(session, request, selected)
             try:
                 outcomes = invocation.build(_labels(invocation, request, selected))
-                if outcomes.error is None:
-                    write_outputs(invocation, list(outcomes.images.values()))
+                if outcomes.error is None and not outcomes.skipped:
+                    images = list(outcomes.images.values())
+                    write_outputs(invocation, images)
+                    publish(invocation, images)
             finally:
                 invocation.close()
     finally:
@@ -43,6 +48,25 @@ def _labels(invocation: Invocation, request: BuildRequest, selected: Selected) -
     graph = invocation.graph(tuple(labels))
     wanted = frozenset(labels)
     return tuple(label for label in graph.order() if label in wanted)
+
+
+def publish(invocation: Invocation, images: Sequence[BuiltImage]) -> None:
+    """Push what the request asks for; raises PublishError."""
+    publishing = invocation.request.publishing
+    if not publishing.push:
+        return
+    publications = []
+    for image in images:
+        if not invocation.targets[image.label].publish:
+            continue
+        names = names_of(image, publishing.registries)
+        if not names:
+            invocation.session.warn(f"{image.label} has no tags: it is not pushed")
+        publications.append(Publication(names, image.manifest, provide=invocation.bases.bring))
+    journals = invocation.session.storage / "publications"
+    Publisher(
+        invocation.registries.pusher(invocation.session.store), journals, invocation.session.emit
+    ).publish(publications)
 
 
 def _status(outcomes: Outcomes) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mkbuild.registry.clients import Clients
     from mkbuild.registry.pull import Resolver
+    from mkbuild.registry.push import Pusher
     from mkbuild.store.protocol import BlobStore
 
 
@@ -57,6 +58,12 @@ class RegistryAccess:
 
             self._resolver = Resolver(self.clients(), store)
         return self._resolver
+
+    def pusher(self, store: "BlobStore") -> "Pusher":
+        """Return what pushes images."""
+        from mkbuild.registry.push import Pusher
+
+        return Pusher(self.clients(), store)
 
     def _settings(self) -> Registries:
         """Join settings: --registries over --registry-config over the user's over BUILD.yaml."""

@@ -1,0 +1,128 @@
+"""Two-phase publishing: every blob and manifest first, then all tags in one short window.
+
+What is about to move is written to a journal before the first tag moves. Whoever publishes next
+finishes the window of a process that died in it: its images are in the registry by then.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mkbuild.engine.images import BuiltImage
+from mkbuild.errors import MkbuildError, PublishError
+from mkbuild.events import Event, Message, Published
+from mkbuild.oci import reference as references
+from mkbuild.oci.model import Descriptor, Index, Manifest
+from mkbuild.oci.reference import Reference
+from mkbuild.registry.config import canonical_registry
+from mkbuild.store.locks import try_exclusive
+
+if TYPE_CHECKING:
+    from mkbuild.registry.push import Pusher
+
+_PARALLEL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A document that some names are to stand for; ``provide`` brings blobs that are not here."""
+
+    names: tuple[Reference, ...]
+    document: Manifest | Index
+    manifests: tuple[Manifest, ...] = ()
+    provide: Callable[[Descriptor], None] = lambda _: None
+
+
+def names_of(image: BuiltImage, registries: Sequence[str]) -> tuple[Reference, ...]:
+    """Return where an image goes: its names, or these in other registries (Makisu's --push)."""
+    names = [references.parse(name) for name in image.names]
+    if not registries:
+        return tuple(names)
+    return tuple(
+        replace(name, registry=canonical_registry(registry))
+        for registry in registries
+        for name in names
+    )
+
+
+class Publisher:
+    """Publishes to registries; raises PublishError, and no tag has moved where phase one failed."""
+
+    def __init__(self, pusher: "Pusher", journals: Path, emit: Callable[[Event], None]) -> None:
+        """Keep journals in a directory of the store."""
+        self._pusher = pusher
+        self._journals = journals
+        self._emit = emit
+
+    def publish(self, publications: Sequence[Publication]) -> list[Published]:
+        """Publish, skipping all that stands where it should."""
+        wanted = [(name, p) for p in publications for name in p.names]
+        if not wanted:
+            return []
+        try:
+            self.resume()
+            with ThreadPoolExecutor(_PARALLEL, "publish") as pool:
+                current = list(
+                    pool.map(lambda w: self._pusher.is_current(w[0], w[1].document.digest), wanted)
+                )
+                moving = [w for w, there in zip(wanted, current, strict=True) if not there]
+                list(pool.map(lambda w: self._push(*w), moving))
+            self._move(moving)
+        except PublishError:
+            raise
+        except MkbuildError as error:
+            raise PublishError(error.message, hint=error.hint) from error
+        except KeyError as error:
+            message = f"a layer of the image is gone from the store: {error}"
+            raise PublishError(message, hint="build again: it will be made anew") from error
+        moved = {name for name, _ in moving}
+        found = [Published(str(name), p.document.digest, name in moved) for name, p in wanted]
+        for event in found:
+            self._emit(event)
+        return found
+
+    def _push(self, name: Reference, publication: Publication) -> None:
+        from mkbuild.registry.push import PushImage
+
+        image = PushImage(publication.document, publication.manifests, provide=publication.provide)
+        self._pusher.push(name, image)
+
+    def _move(self, moving: Sequence[tuple[Reference, Publication]]) -> None:
+        if not moving:
+            return
+        entries = [
+            (str(name), p.document.raw.decode(), p.document.media_type) for name, p in moving
+        ]
+        self._journals.mkdir(parents=True, exist_ok=True)
+        journal = self._journals / f"{os.getpid()}.json"
+        with try_exclusive(journal.with_suffix(".lock")):
+            partial = journal.with_suffix(".partial")
+            partial.write_text(json.dumps(entries))
+            partial.rename(journal)
+            with ThreadPoolExecutor(_PARALLEL, "tags") as pool:
+                list(pool.map(lambda w: self._pusher.publish(w[0], w[1].document), moving))
+            journal.unlink()
+        journal.with_suffix(".lock").unlink(missing_ok=True)
+
+    def resume(self) -> None:
+        """Finish the windows of processes that died while tags moved."""
+        for journal in sorted(self._journals.glob("*.json")):
+            with try_exclusive(journal.with_suffix(".lock")) as free:
+                if not free or not journal.exists():
+                    continue
+                for name, raw, media_type in json.loads(journal.read_text()):
+                    document = _document(raw.encode(), media_type)
+                    self._pusher.publish(references.parse(name), document)
+                self._emit(Message("info", f"finished an interrupted publication ({journal.name})"))
+                journal.unlink()
+            journal.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _document(raw: bytes, media_type: str) -> Manifest | Index:
+    if "manifests" in json.loads(raw):
+        return Index.parse(raw, media_type)
+    return Manifest.parse(raw, media_type)
