@@ -5,6 +5,7 @@ name the lower directories, so that the options of an overlay with 500 lowers fi
 no path needs quoting. Child side.
 """
 
+import errno
 import os
 
 from mkbuild.sandbox import syscalls
@@ -86,7 +87,11 @@ class Stage:
 def copy_root(source: str, target: str) -> None:
     """Give a directory the owner, mode and times of another: an overlay's root is its upper's."""
     like = os.stat(source)
-    os.chown(target, like.st_uid, like.st_gid)
+    try:
+        os.chown(target, like.st_uid, like.st_gid)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an id that this user namespace does not hold
+            raise
     os.chmod(target, like.st_mode & 0o7777)
     os.utime(target, ns=(like.st_atime_ns, like.st_mtime_ns))
 

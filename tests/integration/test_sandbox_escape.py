@@ -1,0 +1,117 @@
+"""From within a RUN nothing gets out: as root, with ranges of subordinate ids, with a single id."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.sandbox_users import HOST_USR, Result, User, host_root, make_user
+
+MARKER = "mkbuild-escape-marker"
+SCRIPT = (Path(__file__).parents[1] / "support/escapes.py").read_bytes()
+
+# What the control, a RUN with security=insecure by root, must be able to do: it shows that the
+# attempts are real. The rest fails there for want of something to attack, or is too dangerous.
+POSSIBLE = {
+    "write_core_pattern",
+    "write_proc_sys",
+    "write_irq",
+    "write_sys",
+    "read_keys",
+    "trace_pid_1",
+    "root_of_pid_1",
+    "descriptors_of_pid_1",
+    "mount_tmpfs",
+    "mount_proc",
+    "bind_something",
+    "new_mount_api",
+    "unshare_mounts",
+    "unshare_users",
+    "clone_users",
+    "clone3",
+    "enter_namespace",
+    "make_disk",
+    "make_and_open_devices",
+    "use_keys",
+    "add_key",
+    "load_bpf",
+    "host_name",
+    "abstract_socket",
+    "loopback_listener",
+}
+
+MODES = [
+    pytest.param("root", marks=pytest.mark.root),
+    pytest.param("ranges", marks=[pytest.mark.root, pytest.mark.userns]),
+    pytest.param("one-id", marks=[pytest.mark.root, pytest.mark.userns]),
+]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[dict[str, object]]:
+    """Give the things outside that an attempt could reach."""
+    (tmp_path / "secret-file").write_text("outside")
+    with (
+        socket.socket(socket.AF_UNIX) as abstract,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        subprocess.Popen(["sleep", "1000"], env={"MARKER": MARKER}) as host,
+    ):
+        name = f"mkbuild-test-{os.getpid()}-{tmp_path.name}"
+        abstract.bind(f"\0{name}")
+        abstract.listen()
+        yield {
+            "marker": f"sleep\0{1000}",
+            "pid": host.pid,
+            "file": str(tmp_path / "secret-file"),
+            "abstract": name,
+            "port": listener.getsockname()[1],
+            "null": "/dev/null",
+        }
+        host.kill()
+
+
+def attack(user: User, tmp_path: Path, outside: dict[str, object], **spec: Any) -> Result:
+    lower = host_root(tmp_path / "lower")
+    (lower / "mnt").mkdir()
+    cache = user.own(tmp_path / "cache") if (tmp_path / "cache").mkdir() is None else None
+    mounts = [
+        HOST_USR,
+        {"type": "tmpfs", "target": "/scratch"},
+        {"type": "cache", "target": "/cache", "source": str(cache), "writable": True},
+    ]
+    return user.run(
+        lower,
+        ["/usr/bin/python3", "-IB", "-", json.dumps(outside)],
+        stdin=SCRIPT,
+        mounts=mounts,
+        **spec,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_attempt_fails(mode: str, tmp_path: Path, outside: dict[str, object]) -> None:
+    result = attack(make_user(mode, tmp_path), tmp_path, outside, network="none")
+    assert (result.error, result.status) == ("", 0), result
+    assert json.loads(result.out) == {}
+    before = os.stat("/dev/null").st_mode & 0o777
+    assert before == 0o666
+
+
+@pytest.mark.root
+def test_attempts_are_real(tmp_path: Path, outside: dict[str, object]) -> None:
+    result = attack(make_user("root", tmp_path), tmp_path, outside, insecure=True)
+    assert (result.error, result.status) == ("", 0), result
+    assert POSSIBLE <= set(json.loads(result.out)), result.err
+
+
+@pytest.mark.root
+def test_host_network_reaches_the_host_only_when_asked(
+    tmp_path: Path, outside: dict[str, object]
+) -> None:
+    result = attack(make_user("root", tmp_path), tmp_path, outside)
+    assert set(json.loads(result.out)) == {"abstract_socket", "loopback_listener"}, result
