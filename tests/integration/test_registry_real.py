@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.digest import Digest
+
 from mkbuild.errors import PullError, RegistryError
 from mkbuild.oci import mediatype, mutate
 from mkbuild.oci.model import Descriptor, History, ImageConfig, Index, Manifest, Platform
@@ -108,7 +108,7 @@ def test_a_blob_that_is_nowhere_is_provided(registry: RealRegistry, tmp_path: Pa
     store = MemoryBlobStore()
     image = make_image(store, b"elsewhere")
     store.delete(image.layers[0].digest)
-    asked: list[Digest] = []
+    asked: list[str] = []
 
     def provide(descriptor: Descriptor) -> None:
         asked.append(descriptor.digest)
