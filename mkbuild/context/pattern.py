@@ -13,11 +13,30 @@ Kind = Literal["exact", "prefix", "suffix", "regex"]
 
 _ESCAPED = frozenset(".+()|{}$")
 _CLASSES = {"d": "0-9", "s": r"\t\n\f\r ", "w": "0-9A-Za-z_"}
+_NAMED = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "ascii": r"\x00-\x7f",
+    "blank": r"\t ",
+    "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9",
+    "graph": "!-~",
+    "lower": "a-z",
+    "print": " -~",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r"\t\n\v\f\r ",
+    "upper": "A-Z",
+    "word": "0-9A-Za-z_",
+    "xdigit": "0-9A-Fa-f",
+}
+"""POSIX classes, as in ``[[:alpha:]]``."""
+
 _CONTROLS = {"a": "\a", "f": "\f", "t": "\t", "n": "\n", "r": "\r", "v": "\v"}
 _ASSERTIONS = {"A": r"\A", "z": r"\Z", "b": r"(?a:\b)", "B": r"(?a:\B)"}
 _ANY_DEPTH = re.compile(r"\*\*|[\[\\]")
 """``**``, and classes: ``[^a]`` matches a slash as well."""
 
+_POSIX = re.compile(r"\[:(.*?):\]")
 _SYNTAX = "syntax error in pattern"
 
 
@@ -196,6 +215,13 @@ def _class(regex: str, position: int) -> tuple[str, int]:
     out, first = ["[^" if negated else "["], True
     while first or not regex.startswith("]", position):
         first = False
+        named = _POSIX.match(regex, position)
+        if named:
+            if named[1] not in _NAMED:
+                raise PatternError(_SYNTAX)
+            out.append(_NAMED[named[1]])
+            position = named.end()
+            continue
         low, position = _member(regex, position)
         if len(low) > 1:
             out.append(low)

@@ -6,7 +6,6 @@ and how a value is quoted in messages and in image history are Go's (unicode, st
 
 import json
 import re
-from decimal import Decimal
 
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501
 """What unicode.IsSpace accepts; Python's own idea also has U+001C to U+001F."""
@@ -37,6 +36,8 @@ _NANOSECONDS = {
 _DURATION_PART = re.compile(r"([0-9]*)(\.[0-9]*)?([^0-9.]+)")
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _MAX_DURATION = (1 << 63) - 1
+_DIGITS = 19
+"""More digits than this say nothing within 63 bits."""
 
 
 def quote(text: str) -> str:
@@ -81,19 +82,18 @@ def duration(text: str) -> int | None:
         return 0
     if not rest:
         return None
-    total, position = Decimal(0), 0
+    total, position = 0, 0
     while position < len(rest):
         part = _DURATION_PART.match(rest, position)
         if not part or part[3] not in _NANOSECONDS:
             return None
-        whole, fraction = part[1], part[2] or ""
-        if not whole and fraction in {"", "."}:
+        whole, fraction, unit = part[1], (part[2] or "")[1:], _NANOSECONDS[part[3]]
+        if not (whole or fraction) or len(whole) > _DIGITS:
             return None
-        total += int(
-            Decimal((whole or "0") + (fraction if fraction != "." else "")) * _NANOSECONDS[part[3]]
-        )
+        fraction = fraction[:_DIGITS]
+        total += int(whole or "0") * unit + int(fraction or "0") * unit // 10 ** len(fraction)
         position = part.end()
-    return sign * int(total) if total <= _MAX_DURATION else None
+    return sign * total if total <= _MAX_DURATION else None
 
 
 def json_array(text: str) -> list[object] | None:

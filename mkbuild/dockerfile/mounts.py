@@ -98,16 +98,6 @@ def precheck(raw: str) -> None:
             raise DockerfileError(message, hint="write FROM $NAME AS name, and from=name")
 
 
-def source_stage(raw: str) -> str | None:
-    """Return the stage, image or context that a mount names with ``from``, before expansion."""
-    found = None
-    for text in _fields(raw):
-        key, equals, value = text.partition("=")
-        if equals and key.lower() == "from":
-            found = value
-    return found or None
-
-
 def parse(raw: str, expand: Callable[[str], str]) -> Mount:
     """Read ``type=cache,target=/x``; every value is expanded, keys and bare words are not.
 

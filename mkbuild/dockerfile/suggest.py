@@ -1,6 +1,5 @@
 """The nearest known spelling of a word, for hints."""
 
-import difflib
 from collections.abc import Iterable
 
 _CUTOFF = 0.6
@@ -11,11 +10,13 @@ def nearest(word: str, known: Iterable[str], cutoff: float = _CUTOFF) -> str | N
 
     Case does not count in the comparison; ``cutoff`` is 0 for anything, 1 for nothing but itself.
     """
+    from difflib import get_close_matches
+
     by_folded = {name.casefold(): name for name in sorted(known)}
     folded = word.casefold()
     if folded in by_folded:
         return None
-    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=cutoff)
+    found = get_close_matches(folded, by_folded, n=1, cutoff=cutoff)
     return by_folded[found[0]] if found else None
 
 
