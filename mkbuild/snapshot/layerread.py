@@ -368,9 +368,8 @@ class _Layer:
                 names = self._base.children("")
                 hidden += [n for n in names if n not in self._view and n not in self._whiteouts]
                 self._dependent = True
-        if self._writer is not None:
-            for path in hidden:
-                self._hide(path, self._writer)
+        for path in hidden:
+            self._hide(path)
         leaders: dict[str, str] = {}
         entries = [Entry(path, toc.WHITEOUT) for path in hidden]
         for entry, origin, inode in self._view.walk():
@@ -413,7 +412,7 @@ class _Layer:
         if self._writer is not None:
             self._writer.directory(entry, exists=True)
 
-    def _hide(self, path: str, writer: TreeWriter) -> None:
+    def _hide(self, path: str) -> None:
         """Put a whiteout on disk; where the base has no such directory, it hides nothing."""
         parent = path.rpartition("/")[0]
         if parent not in self._view:
@@ -423,7 +422,8 @@ class _Layer:
                     self._dependent = True
                     return
             self._make(parent)
-        writer.whiteout(path)
+        if self._writer is not None:
+            self._writer.whiteout(path)
 
 
 def _clean(name: str) -> str:
