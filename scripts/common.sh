@@ -58,10 +58,11 @@ find_python() {
     die "Python 3.11 or newer is needed"
 }
 
-# Make .venv with the project in it, and with the group in $1 where given; again where pyproject
-# has changed since.
+# Make .venv with the project in it; with "dev" also all extras and the development group. Again
+# where pyproject.toml has changed since.
 python_environment() {
-    local group=${1:-} stamp=$venv/.installed${1:+-$1} python
+    local stamp=$venv/.installed${1:+-$1} wanted=(-e .) python
+    [ "${1:-}" != dev ] || wanted=(-e '.[all]' --group dev)
     [ "$stamp" -nt "$root/pyproject.toml" ] && return 0
     if [ ! -x "$venv/bin/python" ]; then
         python=$(find_python)
@@ -71,6 +72,6 @@ python_environment() {
     fi
     "$venv/bin/python" -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
     say "installing mkbuild into .venv"
-    (cd "$root" && "$venv/bin/python" -m pip install -q -e '.[all]' ${group:+--group "$group"})
+    (cd "$root" && "$venv/bin/python" -m pip install -q --disable-pip-version-check "${wanted[@]}")
     touch "$stamp"
 }
