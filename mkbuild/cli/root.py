@@ -36,7 +36,8 @@ class Root(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the verb first: general options may stand before it, and build need not be said."""
-        return super().parse_args(ctx, arrange(args))
+        completing_first_word = ctx.resilient_parsing and not args
+        return super().parse_args(ctx, args if completing_first_word else arrange(args))
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the verbs in the order of the help."""
@@ -51,12 +52,15 @@ class Root(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Offer verbs, and what the default verb takes."""
-        from mkbuild.cli.asking import complete_selection
+        from mkbuild.cli.build import command as build
 
-        found = super().shell_complete(ctx, incomplete)
-        selection = self.params[0]
-        names = complete_selection(ctx, selection, incomplete)
-        return found + [CompletionItem(name) for name in names if name not in _NAMES]
+        if incomplete.startswith("-"):
+            return build.shell_complete(ctx, incomplete)
+        selection = build.params[0]
+        return [
+            *super().shell_complete(ctx, incomplete),
+            *selection.shell_complete(ctx, incomplete),
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write one section a group of verbs, importing none of them."""

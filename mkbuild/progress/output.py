@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mkbuild.events import StepStarted
 from mkbuild.progress import text
 
-TAIL = 40
+TAIL = 30
 """Lines kept of each running step, shown where it fails."""
 _LONGEST = 64 * 1024
 """A line without an end is cut here, so that a step that prints no newline needs no memory."""

@@ -19,6 +19,9 @@ from mkbuild.progress.failure import failure
 from mkbuild.progress.output import Running
 from mkbuild.progress.summary import Summary
 
+_TITLE = 72
+"""An instruction is shown whole where it starts, this much of it where it ends."""
+
 
 def title(step: StepStarted | StepFinished) -> str:
     """Name a step: its stage, where it has one, and its instruction on one line."""
@@ -97,7 +100,8 @@ class PlainReporter:
         if event.error:
             return lines + failure(event, running.tail if running else ())
         if event.status == "ran":
-            return [*lines, f"{event.target} < {title(event)} {text.seconds(event.seconds)}"]
+            done = f"{text.fit(title(event), _TITLE)} {text.seconds(event.seconds)}"
+            return [*lines, f"{event.target} < {done}"]
         if self._verbose:
             lines.append(f"{event.target} = {title(event)} {event.status}")
         return lines

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-_STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+_STYLES = {"red": "31", "yellow": "33", "dim": "2", "bold": "1"}
 _MOST_LINES = 16
 
 
@@ -83,12 +83,8 @@ class TerminalReporter:
 
     def _other(self, event: Event) -> None:
         match event:
-            case TargetFinished(target, digest, ran=ran, seconds=seconds, error=error):
-                if error:
-                    self._print(f"{target}: {error}", "red")
-                elif ran or self._verbose:
-                    took = text.seconds(seconds)
-                    self._print(f"{target} = {text.short(digest)} ({took})", "green")
+            case TargetFinished(target, error=error) if error:
+                self._print(f"{target}: {error}", "red")
             case Message(level, words):
                 if level != "debug" or self._verbose:
                     self._print(f"{level}: {words}", "yellow" if level == "warning" else "dim")

@@ -12,4 +12,4 @@ def bases(*names: str) -> Path:
     As a mirror of docker.io it is ``oci-layout:<directory>``. Names: busybox, debian (as root).
     """
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return make(Path(cache) / "mkbuild-tests" / "bases", names)
+    return make(Path(cache) / "mkbuild-bases", names)

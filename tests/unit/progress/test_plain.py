@@ -56,7 +56,7 @@ def test_a_failed_step(tmp_path: Path) -> None:
         "  >    3 | RUN make all",
         "  last output of RUN make all:",
     ]
-    assert lines[start + 5] == "  | line 21"
+    assert lines[start + 5] == "  | line 31"
     assert "  | the end" in lines
     assert lines[-3:] == [
         "IMAGE  DIGEST        STEPS  RAN     SIZE     TIME",

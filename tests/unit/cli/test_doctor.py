@@ -1,0 +1,26 @@
+"""doctor's table."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mkbuild.cli.doctor import Check, _lines
+from mkbuild.cli.main import main
+
+
+def test_lines() -> None:
+    checks = [Check("a", works=True, detail="fine"), Check("longer", False, "bad", "mend it")]
+    assert _lines(checks) == [
+        "ok  a       fine",
+        "no  longer  bad",
+        "            fix: mend it",
+    ]
+
+
+def test_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json", "--storage", str(tmp_path / "store")]) in (0, 3)
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    assert checks["store"]["detail"] == str(tmp_path / "store")
+    assert checks["kernel"]["works"]
+    assert {"disk", "git", "namespace sandbox"} <= checks.keys()
