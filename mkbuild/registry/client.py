@@ -182,7 +182,12 @@ class Client:
             return self.document(repository, target).descriptor()
         if kind in _SCHEMA1:
             raise _schema1(f"{self.registry}/{repository}{_joint(target)}")
-        return Descriptor(kind, self._digest(text), int(length))
+        digest = self._digest(text)
+        if ":" in target and digest != target:
+            raise RegistryError(
+                f"{self.registry}/{repository}@{target}: the registry sent {digest}"
+            )
+        return Descriptor(kind, digest, int(length))
 
     def document(self, repository: str, target: str) -> Manifest | Index:
         """Fetch a manifest or index by tag or digest; its bytes are checked against the digest."""

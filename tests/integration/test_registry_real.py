@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-
 from mkbuild.errors import PullError, RegistryError
 from mkbuild.oci import mediatype, mutate
 from mkbuild.oci.model import Descriptor, History, ImageConfig, Index, Manifest, Platform

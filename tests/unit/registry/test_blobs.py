@@ -49,7 +49,7 @@ class Made:
         return [report for report in self.reports if isinstance(report, Transfer)]
 
 
-def pulled(server: FakeRegistry, made: Made) -> bytes:
+def pulled(made: Made) -> bytes:
     store = MemoryBlobStore()
     blobs.download(made.client, "r", BLOB, store)
     return store.read(BLOB.digest)
@@ -70,7 +70,7 @@ def uploaded(server: FakeRegistry, made: Made, data: bytes = DATA) -> Moved:
 def test_progress(server: FakeRegistry) -> None:
     server.add_blob("r", DATA)
     made = Made(server.address)
-    assert pulled(server, made) == DATA
+    assert pulled(made) == DATA
     last = made.transfers()[-1]
     assert last == Transfer("pull", BLOB.digest, len(DATA), len(DATA), finished=True)
     assert sorted(t.done for t in made.transfers()) == [t.done for t in made.transfers()]
@@ -80,7 +80,7 @@ def test_a_broken_transfer_is_resumed(server: FakeRegistry) -> None:
     server.add_blob("r", DATA)
     server.fail("GET", "/blobs/", faults.short(100_000), faults.short(1), faults.reset)
     made = Made(server.address)
-    assert pulled(server, made) == DATA
+    assert pulled(made) == DATA
     ranges = [seen.headers.get("Range") for seen in server.seen("GET", "/blobs/")]
     assert ranges == [None, "bytes=100000-", "bytes=100001-", "bytes=100001-"]
     assert len(made.pauses) == 3
@@ -91,7 +91,7 @@ def test_a_server_without_ranges_starts_over(server: FakeRegistry) -> None:
     server.add_blob("r", DATA)
     server.ranges = False
     server.fail("GET", "/blobs/", faults.short(300_000))
-    assert pulled(server, Made(server.address)) == DATA
+    assert pulled(Made(server.address)) == DATA
 
 
 def test_a_wrong_range_is_refused(server: FakeRegistry) -> None:
@@ -99,7 +99,7 @@ def test_a_wrong_range_is_refused(server: FakeRegistry) -> None:
     wrong = faults.status(206, b"x" * 10, Content_Range="bytes 0-9/10")
     server.fail("GET", "/blobs/", faults.short(5), wrong)
     with pytest.raises(RegistryError, match="asked for bytes from 5 on"):
-        pulled(server, Made(server.address))
+        pulled(Made(server.address))
 
 
 def test_pauses_grow_and_end(server: FakeRegistry) -> None:
@@ -107,7 +107,7 @@ def test_pauses_grow_and_end(server: FakeRegistry) -> None:
     server.fail("GET", "/blobs/", *[faults.status(503)] * 9)
     made = Made(server.address)
     with pytest.raises(RegistryError, match=r"HTTP 503 .*tried 5 times"):
-        pulled(server, made)
+        pulled(made)
     for pause, base in zip(made.pauses, (0.5, 1, 2, 4), strict=True):
         assert base / 2 <= pause <= base
 
@@ -116,7 +116,7 @@ def test_pauses_grow_and_end(server: FakeRegistry) -> None:
 def test_statuses_worth_another_try(server: FakeRegistry, code: int) -> None:
     server.add_blob("r", DATA)
     server.fail("GET", "/blobs/", faults.status(code))
-    assert pulled(server, Made(server.address)) == DATA
+    assert pulled(Made(server.address)) == DATA
 
 
 @pytest.mark.parametrize("code", [400, 403, 404, 405, 410, 501])
@@ -125,7 +125,7 @@ def test_everything_else_fails_at_once(server: FakeRegistry, code: int) -> None:
     server.fail("GET", "/blobs/", faults.denied(code, "DENIED", "you shall not pass"))
     made = Made(server.address)
     with pytest.raises(RegistryError, match=rf"HTTP {code} .*DENIED you shall not pass"):
-        pulled(server, made)
+        pulled(made)
     assert made.pauses == []
 
 
@@ -133,7 +133,7 @@ def test_retry_after_is_honoured(server: FakeRegistry) -> None:
     server.add_blob("r", DATA)
     server.fail("GET", "/blobs/", faults.status(429, Retry_After="17"))
     made = Made(server.address)
-    assert pulled(server, made) == DATA
+    assert pulled(made) == DATA
     assert 17 <= made.pauses[0] <= 17 * 1.1
 
 
@@ -141,28 +141,28 @@ def test_retry_after_is_bounded(server: FakeRegistry) -> None:
     server.add_blob("r", DATA)
     server.fail("GET", "/blobs/", faults.status(429, Retry_After="86400"))
     with pytest.raises(RegistryError, match="asked to wait 86400 s"):
-        pulled(server, Made(server.address))
+        pulled(Made(server.address))
 
 
 def test_other_bytes_are_refused(server: FakeRegistry) -> None:
     server.add_blob("r", DATA)
     server.blobs[BLOB.digest] = DATA[:-1] + b"?"
     with pytest.raises(RegistryError, match="wrong content"):
-        pulled(server, Made(server.address))
+        pulled(Made(server.address))
 
 
 def test_a_longer_body_is_refused_early(server: FakeRegistry) -> None:
     server.add_blob("r", DATA)
     server.blobs[BLOB.digest] = DATA + b"more"
     with pytest.raises(RegistryError, match="longer than the 1024000 bytes"):
-        pulled(server, Made(server.address))
+        pulled(Made(server.address))
 
 
 def test_a_shorter_body_fails_in_the_end(server: FakeRegistry) -> None:
     server.add_blob("r", DATA)
     server.blobs[BLOB.digest] = DATA[:10]
     with pytest.raises(RegistryError):
-        pulled(server, Made(server.address))
+        pulled(Made(server.address))
 
 
 def test_an_empty_blob(server: FakeRegistry) -> None:
@@ -179,7 +179,7 @@ def test_a_redirect_to_another_host_sees_no_credentials(server: FakeRegistry) ->
         place = f"http://{storage.other}/v2/r/blobs/{BLOB.digest}?X-Signature=s3cr3t"
         target = faults.status(307, Location=place)
         server.fail("GET", "/blobs/", faults.Handler.answer, target)
-        assert pulled(server, Made(server.address)) == DATA
+        assert pulled(Made(server.address)) == DATA
         (seen,) = storage.requests
         assert "Authorization" not in seen.headers
     assert "Authorization" in server.seen("GET", "/blobs/")[-1].headers
@@ -189,7 +189,7 @@ def test_redirects_end(server: FakeRegistry) -> None:
     loop = faults.status(302, Location=f"/v2/r/blobs/{BLOB.digest}")
     server.fail("GET", "/blobs/", *[loop] * 9)
     with pytest.raises(RegistryError, match="more than 5 redirects"):
-        pulled(server, Made(server.address))
+        pulled(Made(server.address))
 
 
 def test_secrets_of_signed_urls_are_not_shown(server: FakeRegistry) -> None:
@@ -199,7 +199,7 @@ def test_secrets_of_signed_urls_are_not_shown(server: FakeRegistry) -> None:
     place = f"http://{address}/x?X-Signature=s3cr3t"
     server.fail("GET", "/blobs/", faults.status(307, Location=place))
     with pytest.raises(RegistryError) as caught:
-        pulled(server, Made(server.address))
+        pulled(Made(server.address))
     assert "s3cr3t" not in str(caught.value)
 
 

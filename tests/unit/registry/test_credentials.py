@@ -196,7 +196,7 @@ def test_a_bad_helper_is_named(home: Home, script: str, why: str) -> None:
 
 def test_a_missing_helper_is_named(home: Home) -> None:
     home.docker({"credsStore": "missing"})
-    with pytest.raises(RegistryError, match="docker-credential-missing .*cannot be started"):
+    with pytest.raises(RegistryError, match=r"docker-credential-missing .*cannot be started"):
         home.find("r.io")
 
 
