@@ -84,7 +84,13 @@ def _tier(settings: RemoteSettings, client_for: ClientFor, warn: Callable[[str],
     )
     carrier = None
     if remote.blobs is not None:
-        carrier = Carrier(remote.blobs, health, limit=remote.limit, writable=settings.writable)
+        carrier = Carrier(
+            remote.blobs,
+            health,
+            limit=remote.limit,
+            readable=settings.readable,
+            writable=settings.writable,
+        )
     return Tier(cache, health, carrier, readable=settings.readable, writable=settings.writable)
 
 

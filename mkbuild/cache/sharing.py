@@ -50,6 +50,8 @@ class Sharing:
         20 entries a second.
         """
         with self._changed:
+            if not self._pending:
+                return
             started = time.monotonic()
             allowed = self._bytes / _RATE + self._pending * _PER_JOB
             deadline = started + allowed + patience.left

@@ -15,15 +15,22 @@ class Carrier:
     """A BlobCarrier that never raises on I/O, and sends each blob once.
 
     ``limit``: it takes blobs up to that many bytes; None: of any size, so also layers.
-    ``writable``: it may be sent to.
+    ``readable``: it may be asked and fetched from; ``writable``: it may be sent to.
     """
 
     def __init__(
-        self, blobs: BlobCarrier, health: Health, *, limit: int | None = None, writable: bool = True
+        self,
+        blobs: BlobCarrier,
+        health: Health,
+        *,
+        limit: int | None = None,
+        readable: bool = True,
+        writable: bool = True,
     ) -> None:
         self.health = health
         self._limit = limit
-        self.writable = writable
+        self._readable = readable
+        self._writable = writable
         self._blobs = blobs
         self._sent: dict[Digest, bool] = {}
         self._sending: dict[Digest, threading.Lock] = {}
@@ -35,7 +42,7 @@ class Carrier:
 
     def fetch(self, digest: Digest, size: int, into: BlobStore) -> bool:
         """Bring a blob into a store; False where that fails, for whatever reason."""
-        if not self.health.usable:
+        if not (self._readable and self.health.usable):
             return False
         try:
             return self._blobs.fetch(digest, size, into)
@@ -47,7 +54,9 @@ class Carrier:
 
     def has_many(self, digests: Iterable[Digest]) -> frozenset[Digest]:
         """Return which blobs are there, as far as it can be told."""
-        wanted = list(digests)
+        return self._has_many(list(digests)) if self._readable else frozenset()
+
+    def _has_many(self, wanted: list[Digest]) -> frozenset[Digest]:
         if not (wanted and self.health.usable):
             return frozenset()
         try:
@@ -69,12 +78,12 @@ class Carrier:
             return self._sent[digest]
 
     def _send(self, digest: Digest, source: BlobStore) -> bool:
-        if not (self.writable and self.health.usable):
+        if not (self._writable and self.health.usable):
             return False
         try:
             self._blobs.send(digest, source)
         except KeyError:  # not here: perhaps another machine has brought it there
-            return digest in self.has_many([digest])
+            return digest in self._has_many([digest])
         except (OSError, ValueError) as error:
             self.health.fail(error)
             return False

@@ -1,5 +1,6 @@
 """All caches of an invocation as one: the local one, and any number of shared ones in order."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -87,11 +88,8 @@ class TieredCache:
 
     def fetch(self, digest: Digest, size: int) -> bool:
         """Bring a layer's blob into the local store; False where no cache has it."""
-        return self._store.has(digest) or any(
-            carrier.fetch(digest, size, self._store)
-            for carrier in self._carriers
-            if carrier.takes(None)
-        )
+        carriers = [carrier for carrier in self._carriers if carrier.takes(None)]
+        return self._store.has(digest) or self._fetch(carriers, digest, size, self._store)
 
     def fetch_tocs(self, wanted: Iterable[Digest], *, contents: bool) -> frozenset[Digest]:
         """Bring TOCs into the local store; returns which of them are there then.
@@ -205,13 +203,24 @@ class TieredCache:
                     tocs.unpack(part, data, self._store)
                 case Stored(digest, size):
                     blobs = MemoryBlobStore()
-                    if not any(c.fetch(digest, size, blobs) for c in self._carriers_for(tier)):
+                    if not self._fetch(self._carriers_for(tier), digest, size, blobs):
                         return False
                     tocs.unpack(part, blobs.read(digest), self._store)
         except ValueError as error:
             tier.health.complain(f"a TOC of {tier.health.name} does not count: {error}")
             return False
         return True
+
+    def _fetch(
+        self, carriers: Iterable[Carrier], digest: Digest, size: int, into: BlobStore
+    ) -> bool:
+        """Fetch a blob from the first that has it; what was waited in vain costs patience."""
+        for carrier in carriers:
+            started = time.monotonic()
+            if self._patience.left and carrier.fetch(digest, size, into):
+                return True
+            self._patience.spend(time.monotonic() - started)
+        return False
 
     def _carriers_for(self, tier: Tier) -> list[Carrier]:
         """List the carriers that may hold a tier's blobs, its own one first."""

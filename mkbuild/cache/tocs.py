@@ -93,7 +93,7 @@ def _pack(data: bytes, blobs: BlobStore) -> Packed:
     return Inline(packed) if len(packed) <= INLINE_LIMIT else Stored(blobs.put(packed), len(packed))
 
 
-def unpack(part: Digest, packed: bytes, into: BlobStore) -> None:
+def unpack(part: Digest, packed: bytes, into: BlobStore, limit: int = _MAX_PART) -> None:
     """Store a part of a TOC; ValueError where the compressed bytes are not it."""
     import zstandard  # as above
 
@@ -103,8 +103,8 @@ def unpack(part: Digest, packed: bytes, into: BlobStore) -> None:
                 done = 0
                 while chunk := reader.read(1 << 20):
                     done += len(chunk)
-                    if done > _MAX_PART:
-                        message = f"a part of a TOC has more than {_MAX_PART} bytes"
+                    if done > limit:
+                        message = f"a part of a TOC has more than {limit} bytes"
                         raise ValueError(message)
                     writer.write(chunk)
         except zstandard.ZstdError as error:
