@@ -6,11 +6,12 @@ name of an archive reaches the kernel; contents are spooled to files with number
 
 import hashlib
 import posixpath
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from mkbuild.errors import ArchiveError, StepError
+from mkbuild.errors import ArchiveError
 from mkbuild.execute.copy import DIRECTORY_MODE, Attributes, Destination
 from mkbuild.execute.place import Placer
 from mkbuild.execute.select import CAPABILITY, normalize
@@ -64,10 +65,9 @@ def is_archive(path: Path) -> bool:
     stored = head[_CHECKSUM].strip(b" \0")
     if not stored or stored.strip(b"01234567"):
         return False
-    total = sum(head) - sum(head[_CHECKSUM]) + 8 * ord(" ")
-    negative = sum(byte > 127 for byte in head) - sum(byte > 127 for byte in head[_CHECKSUM])
+    summed = head[: _CHECKSUM.start] + b" " * 8 + head[_CHECKSUM.stop :]
     # Old writers summed signed bytes.
-    return int(stored, 8) in {total, total - 256 * negative}
+    return int(stored, 8) in {sum(summed), sum(struct.unpack(f"{BLOCK}b", summed))}
 
 
 def unpack(  # noqa: PLR0913 -- what a state, an archive and their places are
@@ -75,13 +75,15 @@ def unpack(  # noqa: PLR0913 -- what a state, an archive and their places are
     path: Path,
     destination: Destination,
     attributes: Attributes,
+    *,
     scratch: Path,
     parent: SourceTree | None,
 ) -> None:
-    """Unpack an archive; ``parent`` has the files of the state below that it may link to.
+    """Unpack an archive.
 
-    The destination is made where it is missing. --chown is every entry's owner; --chmod does not
-    count. Raises ArchiveError for anything that the archive does wrong.
+    ``scratch``: where contents are kept. ``parent``: has the files of the state below that the
+    archive may link to. The destination is made where it is missing. --chown is the owner of every
+    entry; --chmod does not count. Raises ArchiveError for anything that the archive does wrong.
     """
     root = placer.view.resolve(destination.path)
     placer.make_directories(root, DIRECTORY_MODE, attributes.parent_ids)
@@ -151,6 +153,7 @@ class _Unpacking:
             return
         directory, _, last = name.rpartition("/")
         path = posixpath.join(self._directory(directory), last)
+        self._check_name(path)
         kind = self._placer.type(path)
         if kind is not None and not (kind == toc.DIRECTORY and header.type == "5"):
             self._placer.remove(path)
@@ -176,10 +179,15 @@ class _Unpacking:
             self._fail("the target of a link is too long")
 
     def _top(self, header: Header) -> None:
-        """Take the archive's root: as ``./`` it leaves the destination's attributes alone."""
-        if header.type != "5":
+        """Take the archive's root, which must not be a link.
+
+        Written as ``./`` (or not at all) it leaves the destination as it is, as ``/`` it does not.
+        """
+        if header.type in {"1", "2"}:
             self._fail("the root of an archive must be a directory")
         if header.name.startswith("/"):
+            if header.type != "5":
+                self._fail("the root of an archive must be a directory")
             self._placer.put(self._entry(header, self._root))
 
     def _entry(self, header: Header, path: str) -> Entry:
@@ -202,36 +210,43 @@ class _Unpacking:
 
         Nothing is made behind a symlink: there it would be missing for a process, too.
         """
-        todo = [(part, False) for part in reversed(name.split("/"))]
+        todo = [(part, make) for part in reversed(name.split("/"))]
         done: list[str] = []
         links = 0
         while todo:
-            part, linked = todo.pop()
-            if part in {"", "."}:
-                continue
+            part, may_make = todo.pop()
             if part == "..":
                 del done[-1:]
-                continue
-            if len(part.encode("utf-8", "surrogateescape")) > _MAX_NAME:
-                self._fail("a name is too long")
-            place = posixpath.join(self._root, *done, part)
-            found = self._placer.view.get(place)
-            if found is None:
-                if linked or not make:
-                    self._fail(f"/{place} does not exist")
-                self._placer.make_directories(place, DIRECTORY_MODE, (0, 0))
-            elif found.entry.type == toc.SYMLINK:
+            elif part not in {"", "."}:
+                link = self._step(posixpath.join(self._root, *done, part), make=may_make)
+                if link is None:
+                    done.append(part)
+                    continue
                 links += 1
                 if links > MAX_LINKS:
                     self._fail("too many levels of symbolic links")
-                if found.entry.link.startswith("/"):
+                if link.startswith("/"):
                     done.clear()
-                todo.extend((step, True) for step in reversed(found.entry.link.split("/")))
-                continue
-            elif found.entry.type != toc.DIRECTORY:
-                self._fail(f"/{place} is not a directory")
-            done.append(part)
+                todo.extend((step, False) for step in reversed(link.split("/")))
         return posixpath.join(self._root, *done)
+
+    def _step(self, place: str, *, make: bool) -> str | None:
+        """Go into one directory; return where a symlink leads instead."""
+        self._check_name(place)
+        found = self._placer.view.get(place)
+        if found is None:
+            if not make:
+                self._fail(f"/{place} does not exist")
+            self._placer.make_directories(place, DIRECTORY_MODE, (0, 0))
+        elif found.entry.type == toc.SYMLINK:
+            return found.entry.link
+        elif found.entry.type != toc.DIRECTORY:
+            self._fail(f"/{place} is not a directory")
+        return None
+
+    def _check_name(self, path: str) -> None:
+        if len(path.rpartition("/")[2].encode("utf-8", "surrogateescape")) > _MAX_NAME:
+            self._fail("a name is too long")
 
     def _link(self, header: Header, path: str) -> None:
         """Give a file another name; the header's attributes become those of all its names."""

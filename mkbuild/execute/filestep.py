@@ -165,7 +165,14 @@ def _copy(
             if path is None:
                 copy(placer, pick, destination, attributes, group.content)
             else:
-                archive.unpack(placer, path, destination, attributes, scratch, inputs.parent)
+                archive.unpack(
+                    placer,
+                    path,
+                    destination,
+                    attributes,
+                    scratch=scratch,
+                    parent=inputs.parent,
+                )
     return placer.finish()
 
 
@@ -227,9 +234,14 @@ def _owned(selection: Selection, tree: ContextTree) -> Selection:
 
 
 def _remote(step: CopyStep | AddStep, source: str, tree: SourceTree) -> _Group:
-    whole = select(tree, [remote.path_in(source)], Filters(step.exclude), missing.Missing())
-    unpack = isinstance(step, AddStep) and bool(step.unpack) and not remote.is_git(source)
-    return _Group(whole, remote.is_git(source), unpack, tree)
+    if remote.is_git(source):
+        selection = select(tree, [""], Filters(step.exclude), missing.Missing())
+        return _Group(selection, context=True, tree=tree)
+    files = [located for located in tree.index.walk() if located.entry.path]
+    picks = tuple(Pick(file.entry.path, (Part("", file),)) for file in files)
+    contents = dict(zip((file.entry.path for file in files), tree.digests(files), strict=True))
+    unpack = isinstance(step, AddStep) and step.unpack is True
+    return _Group(Selection(picks, contents), context=False, unpack=unpack, tree=tree)
 
 
 def _heredoc(name: str, data: bytes) -> _Group:

@@ -166,7 +166,7 @@ def _lines(index: Index, path: str, read: Read | None) -> Iterator[str]:
 
 
 def _unknown(kind: str, name: str, known: list[str], file: str) -> StepError:
-    from mkbuild.dockerfile import suggest  # noqa: PLC0415 -- only to explain
+    from mkbuild.dockerfile import suggest
 
     message = f"unable to find {kind} {name}: no matching entry in /etc/{file}"
     return StepError(message, hint=suggest.hint(name, known))

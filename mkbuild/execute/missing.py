@@ -28,7 +28,7 @@ class Missing:
 
 
 def _nearest(path: str, index: Index) -> str | None:
-    from mkbuild.dockerfile import suggest  # noqa: PLC0415 -- only to explain
+    from mkbuild.dockerfile import suggest
 
     directory, _, name = path.rpartition("/")
     while directory and not index.children(index.resolve(directory)):

@@ -32,14 +32,15 @@ def state(*entries: Entry, embedded: dict[str, bytes] | None = None) -> Index:
 
 
 class Tree:
-    """A source tree whose digests are known; its files' bytes are never read."""
+    """A source tree; ``asked``: the paths of every request for digests."""
 
     def __init__(self, *entries: Entry) -> None:
         self.index = state(*entries)
-        self.asked: list[str] = []
+        self.asked: list[list[str]] = []
 
     def digests(self, files: Sequence[Located]) -> list[bytes]:
-        raise AssertionError
+        self.asked.append([file.entry.path for file in files])
+        return [hashlib.sha256(file.entry.path.encode()).digest() for file in files]
 
     def source(self, file: Located) -> Path:
         return Path("/tree") / file.entry.path

@@ -1,0 +1,186 @@
+"""ADD of a URL: one file, mode 0600, as old as its Last-Modified header says."""
+
+import hashlib
+import re
+import urllib.parse
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mkbuild.errors import PullError, StepError
+from mkbuild.filesystem import toc
+from mkbuild.filesystem.index import Index, Located
+from mkbuild.filesystem.toc import Entry
+
+if TYPE_CHECKING:
+    import requests
+
+MODE = 0o600
+UNNAMED = "__unnamed__"
+"""Name of what comes from a URL whose path has none."""
+
+_CHECKSUM = re.compile(r"(sha256):[0-9a-f]{64}|(sha384):[0-9a-f]{96}|(sha512):[0-9a-f]{128}")
+_CHUNK = 1 << 20
+_TIMEOUT = (20, 120)
+"""Seconds to connect, and between two pieces of the answer."""
+_RETRIES, _BACKOFF = 2, 0.2
+
+
+class Download:
+    """A file that was fetched; implements mkbuild.filesystem.source.SourceTree.
+
+    ``etag``: what the server calls this version of it, empty where it does not.
+    """
+
+    def __init__(self, entry: Entry, path: Path, etag: str) -> None:
+        self._index = Index()
+        self._index.put(Located(entry, "download", entry.path))
+        self._path = path
+        self.etag = etag
+
+    @property
+    def index(self) -> Index:
+        """A root directory with the file."""
+        return self._index
+
+    def digests(self, files: Sequence[Located]) -> list[bytes]:
+        """Return digests of files, all of them known."""
+        return [file.entry.content or b"" for file in files]
+
+    def source(self, file: Located) -> Path:
+        """Return where the bytes are."""
+        del file
+        return self._path
+
+
+def name_of(url: str) -> str:
+    """Return what the file of a URL is called: the last part of the URL's path."""
+    path = urllib.parse.unquote(
+        urllib.parse.urlsplit(url).path, encoding="utf-8", errors="surrogateescape"
+    )
+    name = path.rstrip("/").rpartition("/")[2]
+    if "\0" in name:
+        raise StepError(f"the name in {url!r} cannot be a file's")
+    return UNNAMED if name in {"", ".", ".."} else name
+
+
+def download(url: str, checksum: str | None, scratch: Path) -> Download:
+    """Fetch a URL into a directory; the file's own name never becomes one there.
+
+    ``checksum``: ``sha256:…`` (or sha384, sha512) that its bytes must have. Raises PullError where
+    the server does not give it, StepError where it is another file.
+    """
+    expected = _algorithm(checksum) if checksum is not None else None
+    import requests
+    import requests.adapters
+    import urllib3
+
+    retry = urllib3.Retry(
+        _RETRIES, status_forcelist=(502, 503, 504), backoff_factor=_BACKOFF, raise_on_status=False
+    )
+    path = scratch / "download"
+    try:
+        with requests.Session() as session:
+            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
+            session.mount("https://", requests.adapters.HTTPAdapter(max_retries=retry))
+            # Nobody's .netrc is meant for a Dockerfile's URLs.
+            session.auth = lambda request: request
+            # Some servers compress an archive once more where they may.
+            session.headers["Accept-Encoding"] = "identity"
+            session.hooks["response"].append(_refuse_downgrade)
+            with session.get(url, stream=True, timeout=_TIMEOUT) as answer:
+                if not answer.ok:
+                    raise PullError(
+                        f"cannot download {_shown(url)}: {answer.status_code} {answer.reason}",
+                        hint="check the URL"
+                        if answer.status_code == requests.codes.not_found
+                        else None,
+                    )
+                hashes = _save(answer, path, expected or "sha256")
+                return Download(_entry(url, path, answer, hashes, checksum), path, _etag(answer))
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise PullError(f"cannot download {_shown(url)}: {_reason(error)}") from error
+
+
+def _algorithm(checksum: str) -> str:
+    found = _CHECKSUM.fullmatch(checksum)
+    if found is None:
+        raise StepError(
+            f"invalid checksum digest format: {checksum!r}",
+            hint="write --checksum=sha256:<64 hex digits>",
+        )
+    return checksum.partition(":")[0]
+
+
+def _refuse_downgrade(answer: "requests.Response", *_: object, **__: object) -> None:
+    target = answer.headers.get("Location", "") if answer.is_redirect else ""
+    if answer.url.startswith("https:") and target.lower().startswith("http:"):
+        raise PullError(
+            f"{_shown(answer.url)} redirects to {_shown(target)}, which is not encrypted",
+            hint="use the address that it redirects to, if that is what you want",
+        )
+
+
+def _save(answer: "requests.Response", path: Path, algorithm: str) -> tuple[bytes, str]:
+    """Write the body; return its raw SHA-256, and its digest by another algorithm in hex."""
+    content, other = hashlib.sha256(), hashlib.new(algorithm)
+    with path.open("xb") as file:
+        for piece in answer.iter_content(_CHUNK):
+            content.update(piece)
+            if algorithm != "sha256":
+                other.update(piece)
+            file.write(piece)
+    return content.digest(), (content if algorithm == "sha256" else other).hexdigest()
+
+
+def _entry(
+    url: str,
+    path: Path,
+    answer: "requests.Response",
+    hashes: tuple[bytes, str],
+    checksum: str | None,
+) -> Entry:
+    content, found = hashes
+    if checksum is not None and checksum.partition(":")[2] != found:
+        algorithm = checksum.partition(":")[0]
+        raise StepError(
+            f"digest mismatch for {_shown(url)}: it is {algorithm}:{found}, expected {checksum}",
+            hint="the file has changed, or it is not the one that was meant",
+        )
+    return Entry(
+        name_of(url),
+        toc.FILE,
+        MODE,
+        size=path.stat().st_size,
+        mtime=_modified(answer.headers.get("Last-Modified", "")),
+        content=content,
+    )
+
+
+def _modified(header: str) -> int:
+    """Read Last-Modified; a file without one is of 1970, as with BuildKit."""
+    try:
+        return max(0, int(parsedate_to_datetime(header).timestamp()))
+    except ValueError:
+        return 0
+
+
+def _etag(answer: "requests.Response") -> str:
+    return str(answer.headers.get("ETag", ""))
+
+
+def _shown(url: str) -> str:
+    """Return a URL without the user and password in it."""
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _reason(error: Exception) -> str:
+    """Say why in the innermost error's words, without addresses of objects or passwords."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        inner = error.__cause__ or error.__context__
+        if not isinstance(inner, Exception):
+            break
+        error = inner
+    return str(error) or type(error).__name__

@@ -1,0 +1,272 @@
+"""Git repositories as sources: ADD of one, and contexts (``https://host/repo.git#ref:subdir``).
+
+Written as the reference reads them: a URL whose path ends in ``.git``, ``git://``, ``ssh://`` or
+``user@host:path``; a fragment ``#ref:subdir`` or a query (``?ref=…&subdir=…``).
+"""
+
+import os
+import re
+import subprocess
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mkbuild.errors import PullError, StepError
+from mkbuild.execute.select import normalize
+
+_PROTOCOL = re.compile(r"([a-zA-Z0-9]+)://")
+_SCP = re.compile(r"([a-zA-Z0-9_-]+@[a-zA-Z0-9.-]+:[^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_REF = re.compile(r"[^-+:^~?*\[\\\s\x00-\x1f\x7f][^:^~?*\[\\\s\x00-\x1f\x7f]*")
+_HASH = re.compile(r"[0-9a-f]{4,64}")
+_TRUE, _FALSE = {"", "1", "t", "true"}, {"0", "f", "false"}
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+_TREE = "tree"
+
+
+@dataclass(frozen=True, slots=True)
+class GitRef:
+    """A repository, and what of it is meant.
+
+    ``ref``: branch, tag or commit, empty for the default branch. ``subdir``: clean and relative.
+    ``checksum``: how the commit's (or an annotated tag's) hash must begin.
+    """
+
+    remote: str
+    ref: str = ""
+    subdir: str = ""
+    checksum: str = ""
+    keep_git_dir: bool | None = None
+    submodules: bool = True
+
+
+def parse(text: str) -> GitRef | None:
+    """Read a source; None where it is no git repository. Raises StepError where it is a wrong one.
+
+    ``github.com/…`` without a scheme is a path: that spelling is for contexts only, and deprecated.
+    """
+    protocol = _PROTOCOL.match(text)
+    if protocol is not None:
+        scheme = protocol[1].lower()
+        parts = urllib.parse.urlsplit(text)
+        if scheme not in {"http", "https", "ssh", "git"}:
+            return None
+        if scheme in {"http", "https"} and not parts.path.endswith(".git"):
+            return None
+        remote = urllib.parse.urlunsplit(parts._replace(query="", fragment=""))
+        return _described(remote, urllib.parse.unquote(parts.fragment), parts.query)
+    scp = _SCP.fullmatch(text)
+    if scp is None:
+        return None
+    return _described(scp[1], scp[3] or "", scp[2] or "")
+
+
+def _described(remote: str, fragment: str, query: str) -> GitRef:
+    if remote.startswith("-"):
+        raise StepError(f"{remote!r} is no git repository")
+    ref, _, subdir = fragment.partition(":")
+    found = GitRef(remote, ref, normalize(subdir))
+    for name, value in urllib.parse.parse_qsl(query, keep_blank_values=True):
+        found = _with(found, name, value)
+    if found.ref and not is_ref(found.ref):
+        raise StepError(f"{found.ref!r} cannot be the name of a branch, tag or commit")
+    return found
+
+
+def is_ref(name: str) -> bool:
+    """Whether git may be given a name: no option, no refspec, no revision expression."""
+    return _REF.fullmatch(name) is not None and ".." not in name
+
+
+def _with(found: GitRef, name: str, value: str) -> GitRef:
+    match name:
+        case "ref" | "tag" | "branch":
+            prefix = {"ref": "", "tag": "refs/tags/", "branch": "refs/heads/"}[name]
+            ref = value if value.startswith(prefix) else prefix + value
+            found = replace(found, ref=_agreed(found.ref, ref))
+        case "subdir":
+            found = replace(found, subdir=_agreed(found.subdir, normalize(value)))
+        case "checksum" | "commit":
+            found = replace(found, checksum=value)
+        case "keep-git-dir":
+            found = replace(found, keep_git_dir=_boolean(name, value))
+        case "submodules":
+            found = replace(found, submodules=_boolean(name, value))
+        case "mtime" | "fetch-by-commit":
+            # Files get our own times, and how a commit is fetched is our own business.
+            pass
+        case _:
+            raise StepError(f"unexpected query {name!r} in a git URL")
+    return found
+
+
+def _agreed(old: str, new: str) -> str:
+    if not new or (old and old != new):
+        raise StepError(f"a git URL that says {old!r} and {new!r}")
+    return new
+
+
+def _boolean(name: str, value: str) -> bool:
+    if value.lower() not in _TRUE | _FALSE:
+        raise StepError(f"invalid {name} value in a git URL: {value!r}")
+    return value.lower() in _TRUE
+
+
+def checkout(ref: GitRef, scratch: Path) -> Path:
+    """Fetch what is meant into a directory that is empty and ours; return where the files are.
+
+    ``keep_git_dir`` keeps ``.git``, with nothing in it that tells when or where it was fetched.
+    Raises PullError where it cannot be had, StepError where it is not what was expected.
+    """
+    git = _Git(scratch / _TREE, scratch)
+    git.fetch(ref)
+    git.verify(ref)
+    if ref.submodules and (git.tree / ".gitmodules").is_file():
+        git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
+    place = _inside(git.tree, ref)
+    if ref.keep_git_dir and not ref.subdir:
+        git.tidy()
+    else:
+        git.forget()
+    return place
+
+
+def _inside(tree: Path, ref: GitRef) -> Path:
+    """Find the subdirectory; no part of it may be a symlink, which could lead anywhere."""
+    place = tree
+    repository = _without_passwords(ref.remote)
+    for part in ref.subdir.split("/") if ref.subdir else ():
+        place = place / part
+        if part == ".git" or place.is_symlink():
+            raise StepError(f"{ref.subdir!r} is not a directory of its own in {repository}")
+    if not place.is_dir():
+        raise StepError(f"there is no directory {ref.subdir!r} in {repository}")
+    return place
+
+
+def _unreachable(ref: GitRef, error: PullError) -> PullError:
+    what = f"{ref.ref!r} of " if ref.ref else ""
+    return PullError(f"cannot fetch {what}{_without_passwords(ref.remote)}: {error.message}")
+
+
+class _Git:
+    """One repository being fetched; runs git without anybody's configuration or hooks."""
+
+    def __init__(self, tree: Path, scratch: Path) -> None:
+        self.tree = tree
+        self.tip = ""
+        self._environment = _environment(scratch)
+        tree.mkdir()
+        self.run("init", "--quiet", "--template=", "--initial-branch=master")
+
+    def run(self, *arguments: str) -> str:
+        """Run git in the tree; return what it prints. Raises PullError where it fails."""
+        try:
+            ended = subprocess.run(
+                ("git", "-c", "protocol.file.allow=user", *arguments),
+                cwd=self.tree,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                umask=0o022,
+            )
+        except FileNotFoundError as error:
+            raise PullError("git is not installed", hint="install git") from error
+        if ended.returncode:
+            said = ended.stderr.decode("utf-8", "replace").strip()
+            raise PullError(f"git {arguments[0]} failed: {_without_passwords(said)}")
+        return ended.stdout.decode("utf-8", "surrogateescape").strip()
+
+    def fetch(self, ref: GitRef) -> None:
+        """Get a commit and check its files out; only that commit where the server gives it so."""
+        self.run("remote", "add", "origin", ref.remote)
+        wanted = ref.ref or "HEAD"
+        try:
+            self._fetch("--no-tags", wanted)
+            self.tip = self.run("rev-parse", "FETCH_HEAD")
+        except PullError as error:
+            # Not every server gives a commit that no branch ends in, and none an abbreviated one.
+            if not _HASH.fullmatch(wanted):
+                raise _unreachable(ref, error) from error
+            try:
+                self._fetch("--tags", "+refs/heads/*:refs/remotes/origin/*", depth=())
+                self.tip = self.run("rev-parse", "--verify", f"{wanted}^{{commit}}")
+            except PullError as other:
+                raise _unreachable(ref, other) from other
+        self.run("checkout", "--quiet", "--detach", self.tip)
+
+    def _fetch(self, *what: str, depth: tuple[str, ...] = ("--depth=1",)) -> None:
+        try:
+            self.run("fetch", "--quiet", *depth, what[0], "origin", *what[1:])
+        except PullError as error:
+            # A plain web server cannot give a part of the history.
+            if not depth or "shallow" not in error.message:
+                raise
+            self.run("fetch", "--quiet", what[0], "origin", *what[1:])
+
+    def verify(self, ref: GitRef) -> None:
+        """Check that the commit, or the annotated tag that leads to it, is the one expected."""
+        if not ref.checksum:
+            return
+        if not _HASH.fullmatch(ref.checksum.lower()):
+            raise StepError(f"invalid checksum {ref.checksum!r}: expected a commit's hash in hex")
+        commit = self.run("rev-parse", "HEAD")
+        if not any(name.startswith(ref.checksum.lower()) for name in (commit, self.tip)):
+            raise StepError(
+                f"expected checksum to match {ref.checksum}, got {commit}",
+                hint="the branch or tag has moved, or it is not the one that was meant",
+            )
+
+    def tidy(self) -> None:
+        """Leave nothing in ``.git`` that differs from one fetch of the same commit to the next."""
+        self.run("update-ref", "--no-deref", "HEAD", "HEAD")
+        (self.tree / ".git" / "index").unlink()
+        # An index without the checkout's inode numbers and times.
+        self.run("read-tree", "HEAD")
+        for name in ("FETCH_HEAD", "ORIG_HEAD"):
+            (self.tree / ".git" / name).unlink(missing_ok=True)
+        _remove(self.tree / ".git" / "logs")
+
+    def forget(self) -> None:
+        """Remove ``.git``, of submodules too."""
+        for path in (self.tree, *self._submodules()):
+            _remove(path / ".git")
+
+    def _submodules(self) -> list[Path]:
+        if not (self.tree / ".gitmodules").is_file():
+            return []
+        listed = self.run("submodule", "--quiet", "foreach", "--recursive", "echo $displaypath")
+        return [self.tree / line for line in listed.splitlines() if line]
+
+
+def _remove(path: Path) -> None:
+    import shutil
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _environment(home: Path) -> Mapping[str, str]:
+    """Return all that git sees: no configuration and no credential helper of anybody's."""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "LC_ALL": "C",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_SSH_COMMAND": f"ssh -F {os.devnull} -o BatchMode=yes"
+        " -o StrictHostKeyChecking=accept-new",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+    }
+    for name in (*_PROXIES, *(name.upper() for name in _PROXIES), "SSH_AUTH_SOCK"):
+        if name in os.environ:
+            environment[name] = os.environ[name]
+    return environment
+
+
+def _without_passwords(text: str) -> str:
+    return re.sub(r"(://)[^/@\s]*@", r"\1", text)
