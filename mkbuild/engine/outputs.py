@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mkbuild.buildfile.target import Output
 from mkbuild.engine.images import BuiltImage
 from mkbuild.errors import BuildError, UsageError
-from mkbuild.filesystem.diff import DiffBuilder
-from mkbuild.filesystem.index import Index
+from mkbuild.execute.rootfs import flattened
 from mkbuild.snapshot import tarwriter
 from mkbuild.snapshot.materialise import write_tree
 from mkbuild.store import dockerarchive, layout
@@ -113,17 +112,7 @@ def _write(invocation: "Invocation", output: Output, images: Sequence[BuiltImage
 
 def _root_filesystem(invocation: "Invocation", output: Output, image: BuiltImage) -> None:
     """Write the flattened filesystem of an image as a tar, or into a directory."""
-    state = invocation.state_of(image.label)
-    tree = invocation.states.source(state)
-    builder = DiffBuilder(Index())
-    names: dict[tuple[str, str], str] = {}
-    for file in tree.index.walk():
-        leader = names.setdefault((file.origin, file.inode), file.entry.path)
-        if leader != file.entry.path and file.entry.type == "f":
-            builder.link(file.entry.path, leader)
-        else:
-            builder.put(file.entry, tree.source(file) if file.entry.size else None)
-    diff = builder.finish()
+    diff = flattened(invocation.states, invocation.state_of(image.label))
     path = Path(output.dest)
     if output.type == "tar":
         with _replacing(path) as stream:

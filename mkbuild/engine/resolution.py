@@ -9,7 +9,7 @@ from mkbuild.cache.protocol import ActionCache
 from mkbuild.digest import Digest
 from mkbuild.engine.contexts import Contexts
 from mkbuild.execute.filestep import Inputs, fetch, key_part, remote_sources
-from mkbuild.execute.run import mount_step
+from mkbuild.execute.mounts import mount_step
 from mkbuild.execute.states import States
 from mkbuild.filesystem.source import SourceTree
 from mkbuild.plan import keys

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from mkbuild.errors import NotYetError
 from mkbuild.execute.cachemounts import CacheMounts
+from mkbuild.execute.mounts import Mounts
+from mkbuild.execute.rootfs import Disk
 from mkbuild.execute.run import Runner, RunSettings
 from mkbuild.sandbox import detect, resolv
 from mkbuild.sandbox.spec import Sandbox
@@ -33,10 +35,16 @@ def make_runner(invocation: "Invocation") -> Made:
         policy=invocation.policy,
         hosts=resolv.hosts,
         resolv=resolv.host_resolv_conf(),
-        userxattr=session.userxattr,
-        single_id=session.single_id,
-        secrets=invocation.secrets.value,
+        disk=Disk(session.userxattr, session.single_id),
+        overlay=choice.overlay,
+        allow=frozenset(request.behaviour.allow),
     )
-    caches = CacheMounts(session.storage / "mounts")
-    runner = Runner(choice.sandbox, invocation.states, caches, settings, invocation.contexts.tree)
+    mounts = Mounts(
+        invocation.states,
+        CacheMounts(session.storage / "mounts"),
+        invocation.contexts.tree,
+        invocation.secrets.value,
+        invocation.policy,
+    )
+    runner = Runner(choice.sandbox, invocation.states, mounts, settings)
     return Made(runner, choice.sandbox)

@@ -1,0 +1,182 @@
+"""RUN --mount: what a command finds at its mount points (Dockerfile reference, "RUN --mount")."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from mkbuild.action import StateID
+from mkbuild.context.scan import ContextTree
+from mkbuild.errors import NotYetError, StepError
+from mkbuild.execute.cachemounts import CacheMount, CacheMounts
+from mkbuild.execute.filestep import Inputs, Times, perform
+from mkbuild.execute.states import States
+from mkbuild.filesystem.index import Index
+from mkbuild.location import Location
+from mkbuild.oci.model import Platform
+from mkbuild.plan.actions import Action, ContextInput, CopyStep, Node, RunBody, RunMount
+from mkbuild.plan.keys import Policy
+from mkbuild.sandbox.spec import MountSpec
+from mkbuild.snapshot.materialise import write_tree
+from mkbuild.store.tocs import put_toc
+
+_SECRETS = "/run/secrets"
+_NOWHERE = Location("bind mount")
+
+
+class Mounts:
+    """Makes mounts real: secrets read, caches locked, contexts and states turned into trees."""
+
+    def __init__(
+        self,
+        states: States,
+        caches: CacheMounts,
+        contexts: Callable[[ContextInput], ContextTree],
+        secrets: Callable[[str, str], bytes | None],
+        policy: Callable[[str], Policy],
+    ) -> None:
+        """``secrets``: the value of a target's secret, by id; ``policy``: of a target."""
+        self._states = states
+        self._caches = caches
+        self._contexts = contexts
+        self._secret_of = secrets
+        self._policy = policy
+
+    def bind(
+        self,
+        action: Action,
+        state_of: Callable[[Node], StateID],
+        scratch: Path,
+        stack: ExitStack,
+    ) -> tuple[tuple[MountSpec, ...], dict[str, str]]:
+        """Return the mounts of an action, and variables that hold secrets.
+
+        ``stack`` lets go of cache directories; what is written for the command lies in ``scratch``.
+        """
+        body = action.body
+        assert isinstance(body, RunBody)  # noqa: S101 -- the caller dispatches
+        found: list[MountSpec] = []
+        variables: dict[str, str] = {}
+        for planned in body.mounts:
+            mount = planned.mount
+            if mount.type == "secret":
+                self._secret(action, planned, found, variables)
+            elif mount.type == "tmpfs":
+                found.append(MountSpec("tmpfs", planned.target, size=mount.size or 0, mode=0o1777))
+            elif mount.type == "ssh":
+                message = "RUN --mount=type=ssh cannot be executed yet"
+                raise NotYetError(message, hint="give the key as a secret")
+            elif mount.type == "cache":
+                found.append(self._cache(planned, state_of, action.platform, stack))
+            else:
+                found.append(self._bind(planned, state_of, scratch))
+        if body.script is not None:
+            name, text = body.script
+            tree = scratch / "pipes"
+            tree.mkdir()
+            script = tree / name
+            script.write_text(text, encoding="utf-8", errors="surrogateescape")
+            script.chmod(0o755)
+            found.append(MountSpec("bind", "/dev/pipes", lowers=(str(tree),), subpath="/"))
+        return tuple(found), variables
+
+    def _secret(
+        self,
+        action: Action,
+        planned: RunMount,
+        found: list[MountSpec],
+        variables: dict[str, str],
+    ) -> None:
+        mount = planned.mount
+        name = mount.id or os.path.basename(planned.target)  # noqa: PTH119 -- a path inside
+        value = self._secret_of(action.target, name)
+        if value is None:
+            if not mount.required:
+                return
+            raise StepError(
+                f"secret {name!r} is required, and nobody has given it",
+                hint=f"--secret id={name},src=FILE gives it, or secrets: in the build file",
+            )
+        if mount.env:
+            variables[mount.env] = value.decode("utf-8", "surrogateescape")
+            if not planned.target:
+                return
+        found.append(
+            MountSpec(
+                "secret",
+                planned.target or f"{_SECRETS}/{name}",
+                data=value,
+                uid=mount.uid or 0,
+                gid=mount.gid or 0,
+                mode=0o400 if mount.mode is None else mount.mode,
+            )
+        )
+
+    def _cache(
+        self,
+        planned: RunMount,
+        state_of: Callable[[Node], StateID],
+        platform: Platform,
+        stack: ExitStack,
+    ) -> MountSpec:
+        mount = planned.mount
+        wanted = CacheMount(
+            id=mount.id or os.path.normpath(planned.target),
+            architecture=platform.architecture,
+            sharing=mount.sharing or "shared",
+            uid=mount.uid or 0,
+            gid=mount.gid or 0,
+            mode=0o755 if mount.mode is None else mount.mode,
+        )
+        source = planned.source
+
+        def fill(directory: Path) -> None:
+            if source is not None and not isinstance(source, ContextInput):
+                tree = self._states.source(state_of(source))
+                step = CopyStep(_NOWHERE, (f"{mount.source or '/'}",), "/", context=False)
+                diff = perform(step, Index(), Inputs(tree=tree), Times(created=0), directory)
+                write_tree(diff, directory)
+
+        directory = stack.enter_context(self._caches.use(wanted, fill))
+        return MountSpec(
+            "cache", planned.target, source=str(directory), writable=not mount.readonly
+        )
+
+    def _bind(
+        self,
+        planned: RunMount,
+        state_of: Callable[[Node], StateID],
+        scratch: Path,
+    ) -> MountSpec:
+        mount, source = planned.mount, planned.source
+        subpath = mount.source or "/"
+        if isinstance(source, ContextInput):
+            lowers: tuple[str, ...] = (self._context(source, subpath, scratch),)
+        elif source is not None:
+            lowers = tuple(map(str, reversed(self._states.trees(state_of(source)))))
+        else:
+            raise StepError(f"mount {planned.target} of type {mount.type} has no source")
+        return MountSpec(
+            "bind",
+            planned.target,
+            lowers=lowers,
+            subpath=subpath,
+            writable=not mount.readonly,
+        )
+
+    def _context(self, source: ContextInput, subpath: str, scratch: Path) -> str:
+        """Make what a bind mount shows of a context real: filtered, owned by root, unchanging."""
+        step = mount_step(subpath)
+        epoch = self._policy(source.target).epoch
+        times = Times(created=epoch or 0, context=epoch)
+        diff = perform(step, Index(), Inputs(tree=self._contexts(source)), times, scratch)
+        digest = put_toc(self._states.store, diff.toc)
+        return str(self._states.keep(digest) or self._states.write(digest, diff))
+
+
+def mount_step(subpath: str) -> CopyStep:
+    """Return the copy that selects what a bind mount shows, at the same path."""
+    path = subpath.strip("/")
+    if not path:
+        return CopyStep(_NOWHERE, (".",), "/")
+    return CopyStep(_NOWHERE, (path,), "/", parents=True)
