@@ -98,6 +98,12 @@ def precheck(raw: str) -> None:
             raise DockerfileError(message, hint="write FROM $NAME AS name, and from=name")
 
 
+def from_of(raw: str) -> str:
+    """Return what ``from`` names, empty where nothing does: known before any variable is."""
+    fields = (text.partition("=") for text in _fields(raw))
+    return next((value for key, _, value in fields if key.lower() == "from"), "")
+
+
 def parse(raw: str, expand: Callable[[str], str]) -> Mount:
     """Read ``type=cache,target=/x``; every value is expanded, keys and bare words are not.
 

@@ -116,12 +116,9 @@ class Resolver:
         try:
             references.parse(reference.name)
         except UserError as error:
-            if "$" in reference.name:
-                hint = "a variable cannot stand here: name a stage that begins FROM it"
-            else:
-                hint = did_you_mean(reference.name, self.names.known()) or (
-                    f"say what it is in the build file: contexts: {{{reference.name!r}: …}}"
-                )
+            hint = did_you_mean(reference.name, self.names.known()) or (
+                f"say what it is in the build file: contexts: {{{reference.name!r}: …}}"
+            )
             raise DockerfileError(
                 f"{reference.text}: {reference.name!r} is neither a stage, a context, a target "
                 f"nor an image ({error.message.rpartition(': ')[2]})",

@@ -161,7 +161,7 @@ class _Query:
         for index, parameter in enumerate(function.parameters):
             if index:
                 optional = index >= len(function.parameters) - function.optional
-                if optional and self.peek()[1] == ")":
+                if optional and self.peek()[1] != ",":
                     break
                 self.expect(",")
             arguments.append(self.argument(parameter, depth))

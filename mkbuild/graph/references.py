@@ -1,8 +1,9 @@
 """What a Dockerfile refers to outside itself, for one target stage, arguments and platform.
 
-Only stages that are needed count. Names are resolved as BuildKit does: FROM finds earlier stages
-by their name in lower case (so a mixed-case FROM finds none), COPY --from and RUN --mount=from find
-stages in any case and by number, and a named context stands before the stage of its name.
+Only stages that are needed count. Names are resolved as BuildKit does: FROM, in which variables
+from before the first FROM may stand, finds earlier stages by their name in lower case (so a
+mixed-case FROM finds none); COPY --from and RUN --mount=from find stages in any case and by number; a named
+context stands before the stage of its name.
 """
 
 from collections.abc import Container, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mkbuild.dockerfile import mounts, words
-from mkbuild.dockerfile.instructions import Arg, Copy, Dockerfile, Env, Run, Stage, Statement
+from mkbuild.dockerfile.instructions import Arg, Copy, Dockerfile, Run, Stage, Statement
 from mkbuild.errors import DockerfileError, MkbuildError
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
@@ -60,17 +61,6 @@ def needs(dockerfile: Dockerfile, build: Build) -> Needs:
     return Needs(tuple(sorted(walk.seen)), tuple(found))
 
 
-@dataclass(slots=True)
-class _Scope:
-    """Variables at a stage's end; ENV wins over ARG."""
-
-    args: dict[str, str]
-    env: dict[str, str]
-
-    def all(self) -> dict[str, str]:
-        return {**self.args, **self.env}
-
-
 class _Walk:
     def __init__(self, dockerfile: Dockerfile, build: Build) -> None:
         self.dockerfile = dockerfile
@@ -79,7 +69,6 @@ class _Walk:
         self.globals = self._globals()
         self.seen: set[int] = set()
         self.references: dict[tuple[Kind, str, Location], Reference] = {}
-        self._scopes: dict[int, _Scope] = {}
 
     def wanted(self) -> int:
         """Return the number of the stage to build."""
@@ -118,9 +107,8 @@ class _Walk:
             needed.append(parent)
         elif name != SCRATCH:
             self._refer(name, stage.start.location, "FROM", f"FROM {stage.base.base}", stage.index)
-        scope = self._start(parent)
         for statement in stage.statements:
-            needed += self._statement(statement, stage, scope)
+            needed += self._statement(statement, stage.index)
         return needed
 
     def base(self, stage: Stage) -> str:
@@ -138,50 +126,22 @@ class _Walk:
         earlier = self.dockerfile.stages[: stage.index]
         return next((other.index for other in reversed(earlier) if other.name == name), None)
 
-    def _start(self, parent: int | None) -> _Scope:
-        """Return the variables that a stage starts with: those at its base stage's end."""
-        chain: list[Stage] = []
-        while parent is not None and parent not in self._scopes:
-            stage = self.dockerfile.stages[parent]
-            chain.append(stage)
-            parent = self._parent(stage, self.base(stage))
-        scope = self._scopes[parent] if parent is not None else _Scope({}, {})
-        for stage in reversed(chain):
-            scope = _Scope(dict(scope.args), dict(scope.env))
-            for statement in stage.statements:
-                self._declare(statement, scope)
-            self._scopes[stage.index] = scope
-        return _Scope(dict(scope.args), dict(scope.env))
-
-    def _statement(self, statement: Statement, stage: Stage, scope: _Scope) -> list[int]:
-        """Return the stages that a statement needs."""
+    def _statement(self, statement: Statement, reader: int) -> list[int]:
+        """Return the stages that a statement needs; BuildKit allows no variables in these names."""
         where = statement.location
         match statement.body:
             case Copy(from_=name) if name:
-                return self._source(name, "COPY --from", f"COPY --from={name}", where, stage.index)
+                return self._source(name, "COPY --from", f"COPY --from={name}", where, reader)
             case Run(mounts=raws):
                 needed: list[int] = []
                 for raw in raws:
-                    name = self._mount(raw, statement, scope)
+                    name = mounts.from_of(raw)
                     if name:
                         text = f"RUN --mount={raw}"
-                        needed += self._source(name, "RUN --mount", text, where, stage.index)
+                        needed += self._source(name, "RUN --mount", text, where, reader)
                 return needed
             case _:
-                self._declare(statement, scope)
                 return []
-
-    def _mount(self, raw: str, statement: Statement, scope: _Scope) -> str:
-        if "from" not in raw.lower():
-            return ""
-        variables = scope.all()
-        try:
-            mount = mounts.parse(
-                raw, lambda word: words.expand(word, variables, self.dockerfile.escape)
-            )
-        except MkbuildError as error:
-            raise error.at(statement.location) from None
-        return mount.from_
 
     def _source(
         self, name: str, kind: Kind, text: str, location: Location, reader: int
@@ -200,31 +160,9 @@ class _Walk:
         reference = Reference(name, location, kind, text, stage)
         self.references.setdefault((kind, name, location), reference)
 
-    def _declare(self, statement: Statement, scope: _Scope) -> None:
-        match statement.body:
-            case Arg(pairs=pairs):
-                for name, default in pairs:
-                    value = self._arg(name, default, scope.all(), statement.location)
-                    if value is not None:
-                        scope.args[name] = value
-            case Env(pairs=pairs):
-                before = scope.all()
-                for name, value in pairs:
-                    scope.env[name] = self._expand(value, before, statement.location)
-            case _:
-                pass
-
-    def _arg(
-        self, name: str, default: str | None, scope: Mapping[str, str], location: Location
-    ) -> str | None:
-        if name in self.build.args:
-            return self.build.args[name]
-        if default is not None:
-            return self._expand(default, scope, location)
-        return self.globals.get(name)
-
     def _globals(self) -> dict[str, str]:
-        scope = platform_args(self.build)
+        stage = self.build.stage or self.dockerfile.stages[-1].name
+        scope = platform_args(self.build, stage or "default")
         for statement in self.dockerfile.args:
             assert isinstance(statement.body, Arg)  # noqa: S101 -- by construction
             for name, default in statement.body.pairs:
@@ -241,9 +179,9 @@ class _Walk:
             raise error.at(location) from None
 
 
-def platform_args(build: Build) -> dict[str, str]:
+def platform_args(build: Build, stage: str) -> dict[str, str]:
     """Return the ARGs that every FROM sees (Dockerfile reference, "Automatic platform ARGs")."""
-    values: dict[str, str] = {"TARGETSTAGE": build.stage or "default"}
+    values = {"TARGETSTAGE": stage}
     for prefix, platform in (("TARGET", build.platform), ("BUILD", build.build_platform)):
         values |= {
             f"{prefix}PLATFORM": str(platform),

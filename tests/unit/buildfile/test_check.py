@@ -271,8 +271,8 @@ def test_other_tools_spellings_are_told(alias: str, meant: str) -> None:
         (
             "version: 1\nimages: {a: {target: '${gti.sha}'}}\n",
             (
-                "BUILD.yaml:2:25: images.a.target: ${gti.sha} is unknown; allowed: env, git, matrix, "
-                "inputs\n  hint: did you mean 'git'?"
+                "BUILD.yaml:2:25: images.a.target: ${gti.sha} is unknown; allowed: env, git, "
+                "matrix, inputs\n  hint: did you mean 'git'?"
             ),
         ),
     ],
