@@ -2,8 +2,8 @@
 
 Only stages that are needed count. Names are resolved as BuildKit does: FROM, in which variables
 from before the first FROM may stand, finds earlier stages by their name in lower case (so a
-mixed-case FROM finds none); COPY --from and RUN --mount=from find stages in any case and by number; a named
-context stands before the stage of its name.
+mixed-case FROM finds none); COPY --from and RUN --mount=from find stages in any case and by
+number; a named context stands before the stage of its name.
 """
 
 from collections.abc import Container, Mapping
