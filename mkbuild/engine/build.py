@@ -43,9 +43,11 @@ def _labels(invocation: Invocation, request: BuildRequest, selected: Selected) -
     if not isinstance(request.input, WorkspaceInput):
         return selected.selection
     labels = select(
-        selected.selection, selected.workspace, lambda: invocation.graph(tuple(invocation.targets))
+        selected.selection,
+        selected.workspace,
+        lambda: invocation.planning.graph(tuple(invocation.targets)),
     )
-    graph = invocation.graph(tuple(labels))
+    graph = invocation.planning.graph(tuple(labels))
     wanted = frozenset(labels)
     return tuple(label for label in graph.order() if label in wanted)
 

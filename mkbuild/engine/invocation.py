@@ -1,6 +1,5 @@
 """One invocation of ``build``: plan all images, resolve, run what is left, finish the images."""
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +7,12 @@ from pathlib import Path
 
 from mkbuild.action import ActionKey, StateID
 from mkbuild.buildfile.target import GitContext, Target
-from mkbuild.dockerfile import parser
-from mkbuild.dockerfile.instructions import Dockerfile
 from mkbuild.engine.bases import Bases
 from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.executor import Executor, StepReport, state_producers
 from mkbuild.engine.images import BuiltImage, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
-from mkbuild.engine.outsides import TargetOutsides
+from mkbuild.engine.planning import Planning
 from mkbuild.engine.registries import RegistryAccess
 from mkbuild.engine.request import BuildRequest
 from mkbuild.engine.resolution import Resolution, Resolver
@@ -25,27 +22,16 @@ from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected
 from mkbuild.errors import (
     BuildError,
-    DockerfileError,
     ExpectedCachedError,
     NotYetError,
 )
 from mkbuild.events import RunFinished, RunStarted, TargetFinished
 from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
-from mkbuild.graph.edges import Resolver as TargetNames
-from mkbuild.graph.targets import TargetGraph, infer
-from mkbuild.oci import platform as platforms
-from mkbuild.oci.model import Platform
 from mkbuild.plan.actions import walk
 from mkbuild.plan.image import PlannedImage
-from mkbuild.plan.keys import Policy
-from mkbuild.plan.options import PlanOptions
-from mkbuild.plan.planner import plan
 from mkbuild.schedule import local
 from mkbuild.schedule.local import Outcome
-
-DEFAULT_EPOCH = 315532800
-"""1980-01-01T00:00:00Z: zip files can hold nothing earlier."""
 
 
 @dataclass(slots=True)
@@ -66,9 +52,6 @@ class Invocation:
         self.request = request
         self.workspace = selected.workspace
         self.targets: Mapping[str, Target] = selected.workspace.targets
-        self.build_platform = platforms.host(os.uname().machine)
-        self.names = TargetNames(selected.workspace)
-        self.planned: dict[tuple[str, Platform], PlannedImage] = {}
         self.secrets = Secrets(self.targets)
         self.contexts = Contexts(self.targets, session.digests, self._checkout)
         self.registries = RegistryAccess(
@@ -94,112 +77,26 @@ class Invocation:
         )
         self.states = States(session.store, session.trees, self.layers, session.cache)
         self.bases.states = self.states
-        self._dockerfiles: dict[str, Dockerfile] = {}
+        self.planning = Planning(
+            self.workspace,
+            self.bases,
+            self._checkout,
+            changes=request.changes,
+            directory=Path(request.directory),
+        )
         self._resolution: Resolution | None = None
         self._made: Made | None = None
-
-    # Planning.
-
-    def graph(self, labels: tuple[str, ...]) -> TargetGraph:
-        """Infer the edges between some targets and all that they need; raises CycleError."""
-        return infer(self.workspace, self.read_dockerfile, self.build_platform, labels)
-
-    def read_dockerfile(self, target: Target) -> Dockerfile:
-        """Read and parse a target's Dockerfile; raises DockerfileError."""
-        if target.label not in self._dockerfiles:
-            self._dockerfiles[target.label] = self._parse(target)
-        return self._dockerfiles[target.label]
-
-    def _parse(self, target: Target) -> Dockerfile:
-        if target.dockerfile_inline is not None:
-            return parser.parse(target.dockerfile_inline, f"{target.file}:{target.label}")
-        path = Path(target.dockerfile)
-        if isinstance(target.context, GitContext) and not path.is_absolute():
-            path = self._checkout(target.context) / path
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DockerfileError(
-                f"cannot read the Dockerfile of {target.label}: {path}: {error.strerror}",
-                location=target.location,
-                hint="dockerfile: in the build file (or -f) says where it is",
-            ) from error
-        return parser.parse(data, self._display(path))
-
-    def _display(self, path: Path) -> str:
-        """Show a path as short as it is from where the user stands."""
-        here = Path(self.request.directory)
-        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
     def _checkout(self, context: GitContext) -> Path:
         message = f"a git repository as context ({context.url}) cannot be built from yet"
         raise NotYetError(message, hint="clone it, and name the directory")
-
-    def plan(self, label: str, platform: Platform | None = None) -> PlannedImage:
-        """Plan a target for a platform (None: its own)."""
-        target = self.targets[label]
-        wanted = platform or self._platform(target)
-        key = (label, wanted)
-        if key not in self.planned:
-            options = self._options(target, wanted)
-            outsides = TargetOutsides(
-                target,
-                find_target=lambda name: self._find(target, name),
-                planned=self.plan,
-                registry=lambda ref, plat: self.bases.image(ref, plat, target.pull),
-                layout=self.bases.layout,
-            )
-            self.planned[key] = plan(self.read_dockerfile(target), options, outsides)
-        return self.planned[key]
-
-    def _find(self, target: Target, name: str) -> str | None:
-        found = self.names.find(target, name)
-        return found[0] if found else None
-
-    def _platform(self, target: Target) -> Platform:
-        if len(target.platforms) > 1:
-            message = f"{target.label}: several platforms in one image cannot be built yet"
-            hint = "build them one by one: --platform"
-            raise NotYetError(message, location=target.location, hint=hint)
-        return platforms.parse(target.platforms[0]) if target.platforms else self.build_platform
-
-    def _options(self, target: Target, platform: Platform) -> PlanOptions:
-        return PlanOptions(
-            target=target.label,
-            stage=target.target or "",
-            args=target.args,
-            labels=target.labels,
-            platform=platform,
-            build_platform=self.build_platform,
-            explicit_platform=bool(target.platforms),
-            commit=target.commit,
-            contexts=frozenset(target.contexts),
-            network=target.network,
-            hosts=tuple(sorted(target.add_hosts.items())),
-            no_cache=target.no_cache,
-            no_cache_stages=frozenset(name.lower() for name in target.no_cache_filter),
-        )
-
-    def policy(self, label: str) -> Policy:
-        """Return what reaches into every key of a target."""
-        changes = self.request.changes
-        return Policy(self.epoch(label), changes.blacklist, changes.preserve_root)
-
-    def epoch(self, label: str) -> int | None:
-        """The time that files of a target get; None keeps theirs."""
-        choice = self.targets[label].timestamps
-        if choice == "preserve":
-            return None
-        if choice == "epoch":
-            return int(os.environ.get("SOURCE_DATE_EPOCH") or DEFAULT_EPOCH)
-        return choice
 
     # Building.
 
     def build(self, labels: tuple[str, ...]) -> Outcomes:
         """Build targets; what a failure leaves undone is in the outcome, not raised."""
         started = time.monotonic()
-        images = {label: self.plan(label) for label in labels}
+        images = {label: self.planning.plan(label) for label in labels}
         forced: set[ActionKey] = set()
         while True:
             outcomes, lost = self._attempt(images, frozenset(forced), started)
@@ -216,7 +113,7 @@ class Invocation:
             contexts=self.contexts,
             states=self.states,
             cache=self.session.cache,
-            policy=self.policy,
+            policy=self.planning.policy,
             secrets=self.secrets.present,
             scratch=self.session.directory,
             forced=forced,
@@ -228,7 +125,7 @@ class Invocation:
             resolution=resolution,
             states=self.states,
             cache=self.session.cache,
-            policy=self.policy,
+            policy=self.planning.policy,
             runner=self._runner,
             scratch=self.session.directory,
             emit=self.session.emit,
@@ -256,7 +153,7 @@ class Invocation:
     def state_of(self, label: str) -> StateID:
         """Return the state of a target's image, once it is built."""
         assert self._resolution is not None  # noqa: S101 -- after build
-        return self._resolution.state(self.plan(label).node)
+        return self._resolution.state(self.planning.plan(label).node)
 
     def close(self) -> None:
         """Let go of trees and connections."""
@@ -264,7 +161,14 @@ class Invocation:
         self.registries.close()
 
     def _runner(self) -> Runner:
-        self._made = make_runner(self)
+        self._made = make_runner(
+            self.session,
+            self.request.behaviour,
+            self.states,
+            policy=self.planning.policy,
+            contexts=self.contexts.tree,
+            secrets=self.secrets.value,
+        )
         return self._made.runner
 
     def _cancel(self) -> None:
@@ -294,7 +198,9 @@ class Invocation:
                 layers=layers,
                 state_of=resolution.state,
                 definition=resolution.by_node[planned.node],
-                created=CreationTimes(_first(planned.epoch, self.epoch(label)), self.session.known),
+                created=CreationTimes(
+                    _first(planned.epoch, self.planning.epoch(label)), self.session.known
+                ),
                 commit="",
                 store=self.session.store,
                 steps=steps,

@@ -1,18 +1,21 @@
 """Makes what runs commands: the sandbox that this machine allows, and what all RUNs share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from mkbuild.context.scan import ContextTree
+from mkbuild.engine.request import Behaviour
+from mkbuild.engine.session import Session
 from mkbuild.errors import NotYetError
 from mkbuild.execute.cachemounts import CacheMounts
 from mkbuild.execute.mounts import Mounts
 from mkbuild.execute.rootfs import Disk
 from mkbuild.execute.run import Runner, RunSettings
+from mkbuild.execute.states import States
+from mkbuild.plan.actions import ContextInput
+from mkbuild.plan.keys import Policy
 from mkbuild.sandbox import detect, resolv
 from mkbuild.sandbox.spec import Sandbox
-
-if TYPE_CHECKING:
-    from mkbuild.engine.invocation import Invocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +26,29 @@ class Made:
     sandbox: Sandbox
 
 
-def make_runner(invocation: "Invocation") -> Made:
+def make_runner(  # noqa: PLR0913 -- the parts it connects
+    session: Session,
+    behaviour: Behaviour,
+    states: States,
+    *,
+    policy: Callable[[str], Policy],
+    contexts: Callable[[ContextInput], ContextTree],
+    secrets: Callable[[str, str], bytes | None],
+) -> Made:
     """Choose a sandbox and bind it to an invocation; raises SandboxError."""
-    session, request = invocation.session, invocation.request
-    mode = request.behaviour.sandbox
+    mode = behaviour.sandbox
     if mode == "modifyfs":
         message = "--sandbox modifyfs cannot run commands yet"
         raise NotYetError(message, hint="--sandbox auto takes the best that works here")
     choice = detect.choose(mode, session.storage)
     settings = RunSettings(
-        policy=invocation.policy,
+        policy=policy,
         hosts=resolv.hosts,
         resolv=resolv.host_resolv_conf(),
         disk=Disk(session.userxattr, session.single_id),
         overlay=choice.overlay,
-        allow=frozenset(request.behaviour.allow),
+        allow=frozenset(behaviour.allow),
     )
-    mounts = Mounts(
-        invocation.states,
-        CacheMounts(session.storage / "mounts"),
-        invocation.contexts.tree,
-        invocation.secrets.value,
-        invocation.policy,
-    )
-    runner = Runner(choice.sandbox, invocation.states, mounts, settings)
-    return Made(runner, choice.sandbox)
+    caches = CacheMounts(session.storage / "mounts")
+    mounts = Mounts(states, caches, contexts, secrets, policy)
+    return Made(Runner(choice.sandbox, states, mounts, settings), choice.sandbox)

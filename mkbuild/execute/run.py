@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mkbuild.action import StateID
-from mkbuild.errors import StepError
+from mkbuild.errors import NotYetError, StepError
 from mkbuild.execute import identity
 from mkbuild.execute.mounts import Mounts
 from mkbuild.execute.rootfs import Disk, OverlayRootfs, TreeRootfs
@@ -16,6 +16,7 @@ from mkbuild.execute.states import States
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
+from mkbuild.oci import platform as platforms
 from mkbuild.plan.actions import Action, Node, RunBody
 from mkbuild.plan.keys import Policy
 from mkbuild.sandbox.spec import Network, Output, RunSpec, Sandbox
@@ -67,7 +68,7 @@ class Runner:
         """Run a command; raises StepError where it fails, and whatever its inputs raise."""
         body = action.body
         assert isinstance(body, RunBody)  # noqa: S101 -- the caller dispatches
-        self._check(body)
+        self._check(action, body)
         kind = OverlayRootfs if self._settings.overlay else TreeRootfs
         with (
             ExitStack() as stack,
@@ -97,7 +98,12 @@ class Runner:
             diff = root.collect(self._settings.policy(action.target).epoch)
         return RunResult(diff, outcome.lossy)
 
-    def _check(self, body: RunBody) -> None:
+    def _check(self, action: Action, body: RunBody) -> None:
+        """Refuse what this build may not do, or cannot do here."""
+        native = platforms.host(os.uname().machine)
+        if (action.platform.os, action.platform.architecture) != (native.os, native.architecture):
+            message = f"RUN for {action.platform} cannot be executed on {native} yet"
+            raise NotYetError(message, hint="FROM --platform=$BUILDPLATFORM runs a stage natively")
         if body.security == "insecure" and "security.insecure" not in self._settings.allow:
             message = "RUN --security=insecure is not allowed"
             raise StepError(message, hint="--allow security.insecure allows it for this build")

@@ -1,0 +1,138 @@
+"""From declared targets to planned images, each planned once."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mkbuild.buildfile.target import GitContext, Target, Workspace
+from mkbuild.dockerfile import parser
+from mkbuild.dockerfile.instructions import Dockerfile
+from mkbuild.engine.bases import Bases
+from mkbuild.engine.outsides import TargetOutsides
+from mkbuild.engine.request import Changes
+from mkbuild.errors import DockerfileError, NotYetError
+from mkbuild.graph.edges import Resolver as TargetNames
+from mkbuild.graph.targets import TargetGraph, infer
+from mkbuild.oci import platform as platforms
+from mkbuild.oci.model import Platform
+from mkbuild.plan.image import PlannedImage
+from mkbuild.plan.keys import Policy
+from mkbuild.plan.options import PlanOptions
+from mkbuild.plan.planner import plan
+
+DEFAULT_EPOCH = 315532800
+"""1980-01-01T00:00:00Z: zip files can hold nothing earlier."""
+
+
+class Planning:
+    """Plans targets of a workspace when somebody asks for them."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        bases: Bases,
+        checkout: Callable[[GitContext], Path],
+        *,
+        changes: Changes,
+        directory: Path,
+    ) -> None:
+        """``directory``: where the user stands, which paths in messages are relative to."""
+        self.workspace = workspace
+        self.targets: Mapping[str, Target] = workspace.targets
+        self.build_platform = platforms.host(os.uname().machine)
+        self._bases = bases
+        self._checkout = checkout
+        self._changes = changes
+        self._directory = directory
+        self._names = TargetNames(workspace)
+        self._planned: dict[tuple[str, Platform], PlannedImage] = {}
+        self._dockerfiles: dict[str, Dockerfile] = {}
+
+    def graph(self, labels: tuple[str, ...]) -> TargetGraph:
+        """Infer the edges between some targets and all that they need; raises CycleError."""
+        return infer(self.workspace, self.read_dockerfile, self.build_platform, labels)
+
+    def read_dockerfile(self, target: Target) -> Dockerfile:
+        """Read and parse a target's Dockerfile; raises DockerfileError."""
+        if target.label not in self._dockerfiles:
+            self._dockerfiles[target.label] = self._parse(target)
+        return self._dockerfiles[target.label]
+
+    def _parse(self, target: Target) -> Dockerfile:
+        if target.dockerfile_inline is not None:
+            return parser.parse(target.dockerfile_inline, f"{target.file}:{target.label}")
+        path = Path(target.dockerfile)
+        if isinstance(target.context, GitContext) and not path.is_absolute():
+            path = self._checkout(target.context) / path
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DockerfileError(
+                f"cannot read the Dockerfile of {target.label}: {path}: {error.strerror}",
+                location=target.location,
+                hint="dockerfile: in the build file (or -f) says where it is",
+            ) from error
+        return parser.parse(data, self._display(path))
+
+    def _display(self, path: Path) -> str:
+        """Show a path as short as it is from where the user stands."""
+        here = self._directory
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+    def plan(self, label: str, platform: Platform | None = None) -> PlannedImage:
+        """Plan a target for a platform (None: its own)."""
+        target = self.targets[label]
+        wanted = platform or self._platform(target)
+        key = (label, wanted)
+        if key not in self._planned:
+            options = self._options(target, wanted)
+            outsides = TargetOutsides(
+                target,
+                find_target=lambda name: self._find(target, name),
+                planned=self.plan,
+                registry=lambda ref, plat: self._bases.image(ref, plat, target.pull),
+                layout=self._bases.layout,
+            )
+            self._planned[key] = plan(self.read_dockerfile(target), options, outsides)
+        return self._planned[key]
+
+    def _find(self, target: Target, name: str) -> str | None:
+        found = self._names.find(target, name)
+        return found[0] if found else None
+
+    def _platform(self, target: Target) -> Platform:
+        if len(target.platforms) > 1:
+            message = f"{target.label}: several platforms in one image cannot be built yet"
+            hint = "build them one by one: --platform"
+            raise NotYetError(message, location=target.location, hint=hint)
+        return platforms.parse(target.platforms[0]) if target.platforms else self.build_platform
+
+    def _options(self, target: Target, platform: Platform) -> PlanOptions:
+        return PlanOptions(
+            target=target.label,
+            stage=target.target or "",
+            args=target.args,
+            labels=target.labels,
+            platform=platform,
+            build_platform=self.build_platform,
+            explicit_platform=bool(target.platforms),
+            commit=target.commit,
+            contexts=frozenset(target.contexts),
+            network=target.network,
+            hosts=tuple(sorted(target.add_hosts.items())),
+            no_cache=target.no_cache,
+            no_cache_stages=frozenset(name.lower() for name in target.no_cache_filter),
+        )
+
+    def policy(self, label: str) -> Policy:
+        """Return what reaches into every key of a target."""
+        return Policy(self.epoch(label), self._changes.blacklist, self._changes.preserve_root)
+
+    def epoch(self, label: str) -> int | None:
+        """The time that files of a target get; None keeps theirs."""
+        choice = self.targets[label].timestamps
+        if choice == "preserve":
+            return None
+        if choice == "epoch":
+            return int(os.environ.get("SOURCE_DATE_EPOCH") or DEFAULT_EPOCH)
+        return choice
