@@ -9,7 +9,7 @@ from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError, MkbuildError, PullError, RegistryError
 from mkbuild.events import Message
 from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
-from mkbuild.oci.platform import select
+from mkbuild.oci.platform import matches, select
 from mkbuild.oci.reference import Reference
 from mkbuild.registry.client import MAX_DOCUMENT, parse_document
 from mkbuild.registry.clients import Clients
@@ -94,6 +94,11 @@ class Resolver:
                 f"{reference.familiar()}: {error.message}",
                 hint="an artifact that is no image cannot be built on",
             ) from error
+        if isinstance(top, Manifest) and not matches(platform, config.platform):
+            # As docker does: an image without an index is taken, whatever it is for.
+            name = reference.familiar()
+            text = f"{name} is for {config.platform}, not for {platform}: it is used nevertheless"
+            self._clients.report(Message("warning", text))
         return RemoteImage(reference, top.descriptor(), document, config, sources)
 
     def _stored(self, digest: Digest) -> Manifest | Index | None:

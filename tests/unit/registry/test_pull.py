@@ -88,6 +88,15 @@ def test_lazily(server: FakeRegistry, tmp_path: Path) -> None:
     assert len(server.requests) == count
 
 
+def test_another_platform_is_worth_a_warning(server: FakeRegistry, tmp_path: Path) -> None:
+    image = serve(server, "r", "t", b"layer")
+    puller = Puller(tmp_path)
+    found = puller.resolver.resolve(parse(f"{server.address}/r:t"), ARM64)
+    assert found.manifest == image
+    (warning,) = puller.warnings()
+    assert "is for linux/amd64, not for linux/arm64" in warning
+
+
 def test_each_blob_once_however_many_ask(server: FakeRegistry, tmp_path: Path) -> None:
     image = serve(server, "r", "t", b"a" * 100_000, b"b" * 100_000)
     puller = Puller(tmp_path)

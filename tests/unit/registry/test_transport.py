@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_silence_and_resets_are_worth_another_try(server: FakeRegistry) -> None:
     server.fail("GET", "/v2/", faults.reset)
     with pytest.raises(TransientError, match="broke off"):
         transport.send("GET", f"{transport.base}/v2/", {})
-    released = faults.threading.Event()
+    released = threading.Event()
 
     def silent(_: faults.Handler) -> None:
         released.wait()
