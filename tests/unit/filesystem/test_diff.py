@@ -64,11 +64,11 @@ def test_what_was_made_and_removed_leaves_nothing() -> None:
     assert builder.finish().toc.entries == ()
 
 
-def test_a_hard_link_to_an_unchanged_file_becomes_a_file() -> None:
+def test_a_hard_link_to_an_unchanged_file_brings_both_names() -> None:
     builder = DiffBuilder(BASE)
     builder.put(f("a/y", b"y"))
     builder.link("a/z", "a/y")
-    assert shown(builder.finish().toc) == ["d a", "f a/z"]
+    assert shown(builder.finish().toc) == ["d a", "f a/y", "h a/z"]
 
 
 def test_hard_links_name_the_first_of_their_inode() -> None:
