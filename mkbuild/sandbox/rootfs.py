@@ -55,18 +55,22 @@ class Stage:
         self, name: str, lowers: "Sequence[str]", upper: str = "", work: str = "", flags: int = 0
     ) -> str:
         """Mount lowers (topmost first), writable with an upper, on a new directory of the stage."""
-        links = []
+        target = f"{self.path}/{self.directory(name)}"
+        os.chdir(self.directory(f"{name}.links"))
         for index, lower in enumerate(lowers):
-            links.append(f"{name}.{index}")
-            os.symlink(lower, links[-1])
-        options = f"lowerdir={':'.join([*links, 'empty'] if not upper or not links else links)}"
+            os.symlink(lower, str(index))
+        links = [str(index) for index in range(len(lowers))]
+        if not upper or not links:
+            os.symlink("../empty", "empty")
+            links.append("empty")
+        options = f"lowerdir={':'.join(links)},{_OPTIONS[self._userns]}"
         if upper:
-            os.symlink(upper, f"{name}.u")
-            os.symlink(work, f"{name}.w")
+            os.symlink(upper, "upper")
+            os.symlink(work, "work")
             # nothing is read back after a power cut, so fsync may cost nothing
-            options += f",upperdir={name}.u,workdir={name}.w,volatile"
-        options += f",{_OPTIONS[self._userns]}"
-        syscalls.mount("overlay", self.directory(name), "overlay", flags, options)
+            options += ",upperdir=upper,workdir=work,volatile"
+        syscalls.mount("overlay", target, "overlay", flags, options)
+        os.chdir("..")
         return name
 
     def scratch_overlay(self, name: str, lowers: "Sequence[str]") -> str:

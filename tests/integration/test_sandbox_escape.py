@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sandbox_users import HOST_USR, Result, User, host_root, make_user
+from tests.support.sandbox_users import HOST_USR, Result, User, host_root, make_user, public_directory
 
 MARKER = "mkbuild-escape-marker"
 SCRIPT = (Path(__file__).parents[1] / "support/escapes.py").read_bytes()
@@ -50,6 +50,11 @@ MODES = [
     pytest.param("ranges", marks=[pytest.mark.root, pytest.mark.userns]),
     pytest.param("one-id", marks=[pytest.mark.root, pytest.mark.userns]),
 ]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    yield from public_directory()
 
 
 @pytest.fixture

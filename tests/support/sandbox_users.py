@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,7 @@ class User:
         argv = ["/bin/sh", "-ec", script] if isinstance(script, str) else script
         spec.setdefault("env", {"PATH": "/bin"})
         spec.setdefault("lowers", [str(lower)])
+        self.own_tree(lower)
         return {"argv": argv, "upper": str(upper), "work": str(work), **spec}
 
     @property
@@ -101,6 +104,12 @@ class User:
         if self.mode != "root":
             os.chown(path, UID, UID)
         return path
+
+    def own_tree(self, top: Path) -> None:
+        """Give a tree to the user, where it is not theirs: that takes setuid bits away."""
+        for path in (top, *top.rglob("*")) if self.mode != "root" else ():
+            if path.lstat().st_uid != UID:
+                os.chown(path, UID, UID, follow_symlinks=False)
 
     def command(self) -> list[str]:
         driver = str(ROOT / "tests/support/sandbox_driver.py")
@@ -158,9 +167,11 @@ def make_user(mode: str, place: Path) -> User:
     if mode != "root":
         require(shutil.which("setpriv"), "needs setpriv")
         require(shutil.which("newuidmap") or mode != "ranges", "needs newuidmap")
-        for parent in (place, *place.parents):
-            if parent.stat().st_uid == os.geteuid():
-                parent.chmod(parent.stat().st_mode | 0o011)
-            if str(parent).count("/") <= 2:  # noqa: PLR2004 - /tmp itself is left as it is
-                break
     return User(mode, place)
+
+
+def public_directory() -> Iterator[Path]:
+    """Give a directory that other users can reach: pytest takes that right from its own."""
+    with tempfile.TemporaryDirectory(prefix="mkbuild-test-", dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        yield Path(place)
