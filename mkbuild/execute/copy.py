@@ -100,28 +100,29 @@ def copy(
     placer.make_directories(view.resolve(make), attributes.parent_mode, attributes.parent_ids)
     target = view.resolve(destination.path)
     kind = placer.type(target)
+    parts = pick.parts
     if pick.top.entry.type == toc.DIRECTORY:
-        if kind is None:
-            _make_top(placer, pick.top.entry, target, attributes)
-        elif kind != toc.DIRECTORY:
+        if kind not in {None, toc.DIRECTORY}:
             raise StepError(f"cannot copy a directory to /{target}, which is not a directory")
-        parts = pick.parts[1:]
-    else:
-        if kind == toc.DIRECTORY:
-            target = posixpath.join(target, pick.name)
-        parts = pick.parts
-    _copy_parts(placer, parts, target, attributes, content)
-
-
-def _make_top(placer: Placer, source: Entry, target: str, attributes: Attributes) -> None:
+        parts = parts[1:]
+    elif kind == toc.DIRECTORY:
+        target = posixpath.join(target, pick.name)
+    # A dangling symlink may have led to where even the parent is missing.
     placer.make_directories(
         posixpath.dirname(target), attributes.parent_mode, attributes.parent_ids
     )
+    if kind is None and pick.top.entry.type == toc.DIRECTORY:
+        placer.put(_top(pick.top.entry, target, attributes))
+    _copy_parts(placer, parts, target, attributes, content)
+
+
+def _top(source: Entry, target: str, attributes: Attributes) -> Entry:
+    """Return the directory that is made for what a source directory holds."""
     entry = attributes.entry(source, target, None)
-    if not attributes.archive:
-        uid, gid = attributes.parent_ids
-        entry = entry._replace(mode=attributes.parent_mode, uid=uid, gid=gid, xattrs=())
-    placer.put(entry)
+    if attributes.archive:
+        return entry
+    uid, gid = attributes.parent_ids
+    return entry._replace(mode=attributes.parent_mode, uid=uid, gid=gid, xattrs=())
 
 
 def _copy_parts(

@@ -159,7 +159,9 @@ def _copy(
     link = step.link and not step.chmod
     ids = owner(base, step.chown, link=link, read=_read(inputs)) if step.chown else None
     for group in _groups(step, inputs):
-        attributes = Attributes(times, ids, chmod, parent_mode, group.context, archived)
+        # A heredoc is as new as the step, whatever becomes of other times.
+        given = times if group.tree is not None else Times(times.created, latest=0)
+        attributes = Attributes(given, ids, chmod, parent_mode, group.context, archived)
         for pick in group.selection.picks:
             path = _archive(group, pick)
             if path is None:
