@@ -83,9 +83,9 @@ class PlainReporter:
                     line = ", ".join(text.count(*part) for part in parts)
             case Transfer(verb, what, done, finished=finished):
                 if finished:
-                    line = f"{verb} {what} {text.size(done)}"
+                    line = f"{verb} {text.short(what)} {text.size(done)}"
             case Published(name, digest, moved):
-                if self._verbose:
+                if moved or self._verbose:
                     line = f"{'pushed' if moved else 'unchanged'} {name} {digest}"
             case Message(level, words):
                 if level != "debug" or self._verbose:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mkbuild.events import Event, Published, RunFinished, StepFinished, TargetFinished
+from mkbuild.events import Event, RunFinished, StepFinished, TargetFinished
 from mkbuild.progress import text
 
 _ROWS = 20
@@ -15,7 +15,6 @@ class Summary:
     """Collects what the table needs while events pass by."""
 
     targets: list[TargetFinished] = field(default_factory=list)
-    published: list[Published] = field(default_factory=list)
     failed: int = 0
 
     def see(self, event: Event) -> None:
@@ -23,8 +22,6 @@ class Summary:
         match event:
             case TargetFinished():
                 self.targets.append(event)
-            case Published():
-                self.published.append(event)
             case StepFinished(error=error) if error:
                 self.failed += 1
             case _:
@@ -32,7 +29,7 @@ class Summary:
 
     def lines(self, end: RunFinished) -> list[str]:
         """Write the table and the closing sentence."""
-        return [*self._table(), *self._names(), self._closing(end)]
+        return [*self._table(), self._closing(end)]
 
     def _table(self) -> list[str]:
         rows = self.targets
@@ -54,16 +51,6 @@ class Summary:
         folded = len(self.targets) - len(rows)
         if folded:
             lines.append(f"(and {text.count(folded, 'image')} that had nothing to run)")
-        return lines
-
-    def _names(self) -> list[str]:
-        moved = [item for item in self.published if item.moved]
-        lines = [f"pushed {item.name} {text.short(item.digest)}" for item in moved[:_ROWS]]
-        if len(moved) > _ROWS:
-            lines.append(f"(and {text.count(len(moved) - _ROWS, 'name')} more)")
-        same = len(self.published) - len(moved)
-        if same:
-            lines.append(f"{text.count(same, 'name')} already published with this digest")
         return lines
 
     def _closing(self, end: RunFinished) -> str:

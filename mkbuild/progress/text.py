@@ -37,9 +37,9 @@ def size(value: int) -> str:
     return f"{number:.1f} TB"
 
 
-def short(digest: str) -> str:
-    """Return the first 12 hex digits of a digest."""
-    return digest.removeprefix("sha256:")[:12]
+def short(name: str) -> str:
+    """Return the first 12 hex digits of a digest, and any other name as it is."""
+    return name[7:19] if name.startswith("sha256:") else name
 
 
 def fit(text: str, width: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from mkbuild.events import (
     Event,
     Message,
+    Published,
     RunFinished,
     RunStarted,
     StepFinished,
@@ -85,6 +86,10 @@ class TerminalReporter:
         match event:
             case TargetFinished(target, error=error) if error:
                 self._print(f"{target}: {error}", "red")
+            case Published(name, digest, moved):
+                if moved or self._verbose:
+                    word = "pushed" if moved else "unchanged"
+                    self._print(f"{word} {name} {text.short(digest)}")
             case Message(level, words):
                 if level != "debug" or self._verbose:
                     self._print(f"{level}: {words}", "yellow" if level == "warning" else "dim")
@@ -175,7 +180,9 @@ class TerminalReporter:
         for transfer in list(self._transfers.values()):
             total = f" of {text.size(transfer.total)}" if transfer.total else ""
             tail = f"  {text.size(transfer.done)}{total}"
-            head = text.fit(f"       {transfer.verb} {transfer.what}", width - len(tail))
+            head = text.fit(
+                f"       {transfer.verb} {text.short(transfer.what)}", width - len(tail)
+            )
             lines.append((head, tail))
         drawn = Text(no_wrap=True, overflow="crop")
         for head, tail in lines[:_MOST_LINES]:

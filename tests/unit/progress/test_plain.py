@@ -27,12 +27,11 @@ def test_a_good_build() -> None:
         "api | no newline",
         "api < [build] RUN make 3.2s",
         f"api = {builds.DIGEST} (2 steps, 1 ran, 3.3s)",
+        f"pushed acme/api:1 {builds.DIGEST}",
         "warning: cache is down",
         "IMAGE  DIGEST        STEPS  RAN     SIZE     TIME",
         "base   0123456789ab      1    0   5.0 MB    0.01s",
         "api    0123456789ab      2    1    12 MB     3.3s",
-        "pushed acme/api:1 0123456789ab",
-        "1 name already published with this digest",
         "built 2 images in 3.4s: 1 step ran, 2 cached",
     ]
 

@@ -29,6 +29,7 @@ def test_a_good_build(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line.rstrip() for line in ESCAPE.sub("", show(builds.good())).splitlines()]
     assert "api [build] RUN make 3.2s" in lines
     assert "warning: cache is down" in lines
+    assert "pushed acme/api:1 0123456789ab" in lines
     assert lines[-1] == "built 2 images in 3.4s: 1 step ran, 2 cached"
     assert not any("WORKDIR" in line for line in lines), "cached steps are folded"
 
