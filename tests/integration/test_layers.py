@@ -57,7 +57,7 @@ def test_gnu_tar_unpacks_our_layer_as_we_do(tmp_path: Path) -> None:
     theirs, ours, written = tmp_path / "theirs", tmp_path / "ours", tmp_path / "written"
     for path in (theirs, ours, written):
         path.mkdir()
-    command = ["tar", "-x", "-p", "--numeric-owner", "--same-owner", "--xattrs",
+    command: list[str | Path] = ["tar", "-x", "-p", "--numeric-owner", "--same-owner", "--xattrs",
                "--xattrs-include=*", "-C", theirs]  # fmt: skip
     subprocess.run(command, input=data, check=True)
     assert read_layer(iter([data]), ours).toc == MANY.toc
@@ -73,7 +73,7 @@ def test_we_unpack_gnu_tars_layers_as_it_does(tmp_path: Path, format_: str) -> N
         path.mkdir()
     kept = [e for e in MANY.toc.entries if format_ != "ustar" or len(e.path) < 100]
     kept = [e for e in kept if format_ != "ustar" or (e.uid < 1 << 21 and len(e.link) < 100)]
-    kept = [e for e in kept if format_ != "ustar" or e.mtime >= 0 and not e.xattrs]
+    kept = [e for e in kept if format_ != "ustar" or (e.mtime >= 0 and not e.xattrs)]
     kept = [e for e in kept if e.link != "d/f" or format_ != "ustar"]
     write_tree(Diff(toc.make(kept), MANY.sources), source)
     extra = ["--xattrs", "--xattrs-include=*"] if format_ == "posix" else []
@@ -264,7 +264,9 @@ def overlay(tmp_path: Path) -> Iterator[Overlay]:
         made.umount()
 
 
-def mess(root: Path, seed: int) -> None:
+def mess(  # noqa: C901 -- one case a change
+    root: Path, seed: int
+) -> None:
     """Change a tree at random, the same way for the same seed."""
     dice = random.Random(seed)
     for _ in range(dice.randint(1, 25)):
@@ -274,7 +276,8 @@ def mess(root: Path, seed: int) -> None:
         name = place / dice.choice("abcdek")
         match dice.randrange(9):
             case 0 if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                if path != root:
+                    shutil.rmtree(path)
             case 0 | 1 if not path.is_dir() or path.is_symlink():
                 path.unlink()
             case 2 if not name.exists() and not name.is_symlink():

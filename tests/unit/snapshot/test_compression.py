@@ -4,6 +4,7 @@ import io
 import lzma
 import os
 import tracemalloc
+from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -55,7 +56,7 @@ def test_members_follow_each_other(name: str) -> None:
 def test_what_is_cut_off_is_an_error(name: str) -> None:
     packed = FORMATS[name](DATA)
     for length in (len(packed) - 1, len(packed) // 2, 20):
-        with pytest.raises(ArchiveError, match="ends too early|cannot be read"):
+        with pytest.raises(ArchiveError, match=r"ends too early|cannot be read"):
             read(packed[:length])
 
 
@@ -80,13 +81,11 @@ def test_the_limit_holds_in_bounded_memory(name: str) -> None:
     packed = FORMATS[name](bytes(64 << 20) if name != "plain" else bytes(20 << 20))
     source = io.BytesIO(packed)
     tracemalloc.start()
-    total = 0
+    found = open_decompressed(source, limit=10 << 20, archives=True)
     with pytest.raises(ArchiveError, match="more than"):
-        for block in open_decompressed(source, limit=10 << 20, archives=True):
-            total += len(block)
+        deque(found, maxlen=0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert total <= 10 << 20
     assert peak < 24 << 20  # xz has a dictionary of 8 MiB
 
 

@@ -106,10 +106,10 @@ ESCAPES = {
 @pytest.mark.parametrize("name", ESCAPES)
 def test_nothing_leaves_the_tree(outside: Path, name: str) -> None:
     load(ESCAPES[name], outside / "tree")
-    assert os.listdir(outside / "victim") == ["file"]
+    assert [path.name for path in (outside / "victim").iterdir()] == ["file"]
     assert (outside / "victim" / "file").read_text() == "safe"
     assert (outside / "victim").stat().st_mode & 0o777 == 0o755
-    assert sorted(os.listdir(outside)) == ["tree", "victim"]
+    assert sorted(path.name for path in outside.iterdir()) == ["tree", "victim"]
 
 
 def test_symlinked_parents_lead_within_the_layer(outside: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_hard_link_to_itself_changes_nothing(outside: Path) -> None:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_whiteouts_and_opaque_marks_in_any_order(outside: Path, order: int) -> None:
-    members = [
+    members: list[tarfile.TarInfo | tuple[str, bytes]] = [
         member("d", DIR), ("d/.wh..wh..opq", b""), ("d/new", b""), (".wh.gone", b""),
         (".wh.file", b""), ("file", b""), (".wh.dir", b""), ("dir/x", b""),
         ("d/.wh.hidden", b""), (".wh..wh.plnk", b""), (".wh..wh.aufs/x", b""),

@@ -98,6 +98,11 @@ def test_an_attribute_that_no_tar_can_hold_is_refused() -> None:
         list(tarwriter.stream(diff([file("x", xattrs=(("user.a=b", b""),))])))
 
 
+def _make_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -107,7 +112,7 @@ def test_an_attribute_that_no_tar_can_hold_is_refused() -> None:
         lambda path: path.write_bytes(b""),
         Path.unlink,
         lambda path: (path.unlink(), path.symlink_to("/etc/passwd")),
-        lambda path: (path.unlink(), os.mkfifo(path)),
+        _make_fifo,
         lambda path: (path.unlink(), path.mkdir()),
     ],
 )

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +27,10 @@ MADE = diff(
 )
 
 
+def listed(path: Path) -> list[str]:
+    return [found.name for found in path.iterdir()]
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> TreeStore:
     return TreeStore(tmp_path / "store")
@@ -46,7 +49,7 @@ def test_a_diff_becomes_a_tree(store: TreeStore) -> None:
     assert found["x"][6] == (("user.k", b"v"),)
     assert store.has(NAME)
     assert [kept.name for kept in store] == [NAME]
-    assert os.listdir(store.root / "temp") == []
+    assert listed(store.root / "temp") == []
 
 
 def test_a_source_that_changed_leaves_no_tree(store: TreeStore) -> None:
@@ -55,8 +58,8 @@ def test_a_source_that_changed_leaves_no_tree(store: TreeStore) -> None:
     with pytest.raises(StepError, match="changed"):
         store.materialise(Diff(MADE.toc, {content: b"jello"}), NAME)
     assert not store.has(NAME)
-    assert os.listdir(store.root / "temp") == []
-    assert os.listdir(store.root / "trees") == []
+    assert listed(store.root / "temp") == []
+    assert listed(store.root / "trees") == []
 
 
 def test_whoever_comes_second_loses_quietly(store: TreeStore) -> None:
@@ -71,7 +74,7 @@ def test_whoever_comes_second_loses_quietly(store: TreeStore) -> None:
 def test_what_is_not_published_goes(store: TreeStore) -> None:
     with store.begin() as temp:
         (temp.tree / "x").touch()
-    assert os.listdir(store.root / "temp") == []
+    assert listed(store.root / "temp") == []
 
 
 def test_leased_trees_stay(store: TreeStore) -> None:
@@ -141,9 +144,9 @@ def test_clean_removes_what_the_dead_left_and_spares_the_living(store: TreeStore
     with store.begin() as alive:
         store.clean()
         assert alive.tree.is_dir()
-        assert len(os.listdir(store.root / "temp")) == 2
-    assert os.listdir(store.root / "temp") == []
-    assert os.listdir(store.root / "trees") == [NAME[7:]]
+        assert len(listed(store.root / "temp")) == 2
+    assert listed(store.root / "temp") == []
+    assert listed(store.root / "trees") == [NAME[7:]]
 
 
 @pytest.mark.parametrize("name", ["sha256:../../x", "a", "", "sha256:" + "A" * 64])

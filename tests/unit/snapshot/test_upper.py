@@ -19,7 +19,11 @@ from tests.support.trees import diff, directory, file, look
 EPOCH = 315532800
 STARTED = 1_700_000_000 * 10**9
 OLD, NEW = 1_600_000_000, 1_700_000_001
-IDS = {"uid": os.geteuid(), "gid": os.getegid()}
+
+
+def ours(entry: Entry) -> Entry:
+    """Return an entry that anybody can write to disk."""
+    return entry._replace(uid=os.geteuid(), gid=os.getegid())
 
 
 class Step:
@@ -29,7 +33,7 @@ class Step:
         self.lower, self.upper = root / "lower", root / "upper"
         self.lower.mkdir()
         self.upper.mkdir()
-        made = diff([entry._replace(**IDS) for entry in entries], *contents)
+        made = diff(map(ours, entries), *contents)
         write_tree(made, self.lower)
         self.base = Index().apply(made.toc, "L")
         prepare(self.upper, self.base, single_id=True)
@@ -152,7 +156,7 @@ def test_contents_of_the_same_size_and_time_are_compared(step: Step) -> None:
 
 
 def test_old_contents_that_no_toc_tells_are_read(step: Step) -> None:
-    entries = [entry._replace(content=None, **IDS) for entry in BASE]
+    entries = [ours(entry)._replace(content=None) for entry in BASE]
     step.base = Index().apply(toc.make(entries), "L")
     step.put("top", b"top")
     step.put("d/f", b"F", mtime=OLD)
