@@ -51,11 +51,11 @@ class Question:
 
         return infer(self.workspace, self.dockerfiles.read, host(os.uname().machine))
 
-    def select(self, selection: tuple[str, ...], *, default: str = "all") -> tuple[str, ...]:
-        """Return the labels that a selection means; ``default`` where nothing is said."""
+    def select(self, selection: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the labels that a selection means; all where nothing is said."""
         from mkbuild.graph.select import select
 
-        return select(selection or (default,), self.workspace, lambda: self.graph)
+        return select(selection or ("all",), self.workspace, lambda: self.graph)
 
     def place(self, file: str) -> str:
         """Show a file as it is seen from here."""

@@ -37,8 +37,14 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
 
     Without a selection, the group "default" is built, or all.
     """
+    listing, printing = params.pop("list_only"), params.pop("print_only")
     common = take_common(params)
     request = make_request(common, selection, params, os.environ)
+    if listing or printing:
+        from mkbuild.cli.printing import print_targets
+
+        print_targets(request, as_json=printing)
+        return 0
     from mkbuild.engine.build import build
 
     return build(request, common.reporter())
