@@ -11,6 +11,8 @@ DEFERRED = ("inputs.digest", "inputs.commit")
 """Names that keep their place: filled by :func:`resolve_inputs`."""
 
 MAX_NESTING = 16
+MAX_LENGTH = 1 << 20
+"""Characters that a text may expand to: variables made of variables grow exponentially."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)?\Z")
 _INPUTS = re.compile(r"\$\{inputs\.(digest|commit)\}")
@@ -41,13 +43,16 @@ def _expand(text: str, lookup: Lookup, base: int, depth: int) -> str:
     if depth > MAX_NESTING:
         raise TemplateError(f"defaults nested more than {MAX_NESTING} deep", base)
     parts: list[str] = []
-    at = 0
+    at = length = 0
     while (dollar := text.find("$", at)) >= 0:
         parts.append(text[at:dollar])
         following = text[dollar + 1 : dollar + 2]
         if following == "{":
             end = _closing(text, dollar, base)
             parts.append(_value(text[dollar + 2 : end], lookup, base + dollar + 2, depth))
+            length += len(parts[-1])
+            if length > MAX_LENGTH:
+                raise TemplateError(f"expands to more than {MAX_LENGTH} characters", base + dollar)
             at = end + 1
         elif following == "$":
             if _INPUTS.match(text, dollar + 1):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\Z", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w)\Z")
+_DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w)\Z|0\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9._]+)?\Z")
 NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
@@ -30,7 +30,7 @@ def parse_duration(value: object) -> int:
     match = _DURATION.match(str(value))
     if not match:
         raise ValueError("allowed: a duration such as 90s, 30m, 12h, 14d or 2w")
-    return int(match[1]) * _SECONDS[match[2]]
+    return int(match[1] or 0) * _SECONDS[match[2] or "s"]
 
 
 def _timestamps(value: object) -> str | int:
@@ -216,11 +216,18 @@ class LocalCacheModel(Model):
 
 
 class _RemoteModel(Model):
-    mode: Literal["read-write", "read-only", "write-only"] = Field(
+    mode: Literal["read-write", "read-only", "write-only", "off"] = Field(
         default="read-write", description="What it is used for."
     )
-    ttl: Duration = Field(default=14 * 86400, description="How long entries count.")
-    scope: Text = Field(default="", description="Keeps entries apart from those of other scopes.")
+    ttl: Duration = Field(
+        default=14 * 86400, description="How long entries live after their last use; 0: for ever."
+    )
+    scope: Text = Field(
+        default="", description="Written and read; keeps entries apart from those of other scopes."
+    )
+    read_scopes: list[Text] = Field(
+        default_factory=list, description="Read after the scope; '' is that of those who name none."
+    )
     signing_key_env: Text = Field(
         default="", description="Environment variable with the key that entries are signed with."
     )
@@ -231,6 +238,7 @@ class RedisModel(_RemoteModel):
 
     type: Literal["redis"]
     url: Text = Field(description="redis://host:6379/0")
+    password_env: Text = Field(default="", description="Environment variable with the password.")
 
 
 class HttpModel(_RemoteModel):

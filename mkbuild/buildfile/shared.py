@@ -47,6 +47,8 @@ def _remote(model: RemoteModel, root: str) -> Remote:
         scope=model.scope,
         headers=model.headers if isinstance(model, HttpModel) else {},
         key_env=model.signing_key_env,
+        read_scopes=tuple(model.read_scopes),
+        password_env=model.password_env if isinstance(model, RedisModel) else "",
     )
 
 

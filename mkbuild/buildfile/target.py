@@ -14,7 +14,7 @@ Pull: TypeAlias = Literal["always", "hourly", "never"]
 Network: TypeAlias = Literal["default", "none", "host"]
 Compression: TypeAlias = Literal["gzip", "zstd", "none", "speed", "size"]
 RemoteType: TypeAlias = Literal["redis", "http", "registry", "directory"]
-RemoteMode: TypeAlias = Literal["read-write", "read-only", "write-only"]
+RemoteMode: TypeAlias = Literal["read-write", "read-only", "write-only", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,9 @@ class Target:
 class Remote:
     """A shared cache: ``url`` holds the registry reference or the absolute directory as well.
 
-    ``ttl`` in seconds. ``key_env`` names the variable that holds the key entries are signed with.
+    ``ttl`` in seconds, 0 for ever. ``scope`` is written and read, ``read_scopes`` are read after
+    it. ``key_env`` and ``password_env`` name environment variables: with the key that entries are
+    signed with, and with the password of Redis.
     """
 
     type: RemoteType
@@ -166,6 +168,8 @@ class Remote:
     scope: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     key_env: str = ""
+    read_scopes: tuple[str, ...] = ()
+    password_env: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,22 +75,29 @@ class Resolver:
         A target never finds itself: ``FROM python`` in a target named python is the image outside.
         Raises UserError where several targets could be meant.
         """
-        found = self._single(self.names.find(name, target.directory), name, "name")
-        if found and found != target.label:
-            return found, "name"
-        key = _canonical(name) if self._tags else None
-        owners = [owner for owner in self._tags.get(key or "", ()) if owner != target.label]
-        found = self._single(owners, name, "tag")
-        return (found, "tag") if found else None
-
-    def _single(self, labels: list[str] | tuple[str, ...], name: str, what: str) -> str | None:
+        labels, via = self._candidates(target, name)
         if len(labels) > 1:
             raise UserError(
-                f"{name!r} is the {what} of several targets: {', '.join(sorted(labels))}",
+                f"{name!r} is the {via} of several targets: {', '.join(sorted(labels))}",
                 hint="say which one under contexts:, such as "
                 f"contexts: {{{name!r}: 'target:{min(labels)}'}}",
             )
-        return labels[0] if labels else None
+        return (labels[0], via) if labels else None
+
+    def label(self, target: Target, name: str) -> str | None:
+        """Return the label that a name means, named contexts included; None where it means none."""
+        context = target.contexts.get(name)
+        if context is not None:
+            return context.name if isinstance(context, TargetContext) else None
+        labels, _ = self._candidates(target, name)
+        return labels[0] if len(labels) == 1 else None
+
+    def _candidates(self, target: Target, name: str) -> tuple[list[str], Via]:
+        named = [x for x in self.names.find(name, target.directory) if x != target.label]
+        if named:
+            return named, "name"
+        key = _canonical(name) if self._tags else None
+        return [x for x in self._tags.get(key or "", ()) if x != target.label], "tag"
 
     def edge(self, target: Target, reference: Reference, platform: str) -> Edge | Outside:
         """Turn a reference into an edge, or into what comes from outside; DockerfileError."""

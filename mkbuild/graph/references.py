@@ -6,12 +6,12 @@ mixed-case FROM finds none); COPY --from and RUN --mount=from find stages in any
 number; a named context stands before the stage of its name.
 """
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from mkbuild.dockerfile import mounts, words
-from mkbuild.dockerfile.instructions import Arg, Copy, Dockerfile, Run, Stage, Statement
+from mkbuild.dockerfile import mounts, parser, words
+from mkbuild.dockerfile.instructions import Arg, Copy, Dockerfile, Onbuild, Run, Stage, Statement
 from mkbuild.errors import DockerfileError, MkbuildError
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
@@ -40,6 +40,15 @@ class Needs:
     references: tuple[Reference, ...]
 
 
+Triggers: TypeAlias = Callable[[str], Sequence[str]]
+"""Gives the ONBUILD instructions that a base brings, by its name in a FROM."""
+
+
+def no_triggers(name: str) -> Sequence[str]:  # noqa: ARG001 -- the Triggers shape
+    """Bring nothing: what bases outside bring is known once they are pulled."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """What decides which stages are needed and what names expand to."""
@@ -49,14 +58,17 @@ class Build:
     platform: Platform
     build_platform: Platform
     contexts: Container[str] = ()
+    triggers: Triggers = no_triggers
 
 
 def needs(dockerfile: Dockerfile, build: Build) -> Needs:
     """Find needed stages and outside references; raises DockerfileError, located."""
     walk = _Walk(dockerfile, build)
-    walk.visit(walk.wanted())
+    walk.visit(stage_index(dockerfile, build.stage))
+    # An ONBUILD instruction stands at its FROM, and comes after it.
     found = sorted(
-        walk.references.values(), key=lambda r: (r.stage, r.location.line, r.kind, r.name)
+        walk.references.values(),
+        key=lambda r: (r.stage, r.location.line, r.kind != "FROM", r.kind, r.name),
     )
     return Needs(tuple(sorted(walk.seen)), tuple(found))
 
@@ -69,22 +81,6 @@ class _Walk:
         self.globals = self._globals()
         self.seen: set[int] = set()
         self.references: dict[tuple[Kind, str, Location], Reference] = {}
-
-    def wanted(self) -> int:
-        """Return the number of the stage to build."""
-        stages, wanted = self.dockerfile.stages, self.build.stage
-        if not wanted:
-            return len(stages) - 1
-        if wanted.lower() in self.named:
-            return self.named[wanted.lower()]
-        if wanted.isdecimal() and int(wanted) < len(stages):
-            return int(wanted)
-        known = ", ".join(self.named) or "none has a name"
-        raise DockerfileError(
-            f"there is no stage {wanted!r}",
-            location=Location(self.dockerfile.name),
-            hint=f"stages: {known}",
-        )
 
     def visit(self, first: int) -> None:
         """Visit a stage and all that it needs, without recursion."""
@@ -103,13 +99,26 @@ class _Walk:
             return needed
         name = self.base(stage)
         parent = self._parent(stage, name)
+        triggers: Sequence[str] = ()
         if parent is not None:
             needed.append(parent)
+            triggers = triggers_of(self.dockerfile.stages[parent])
         elif name != SCRATCH:
             self._refer(name, stage.start.location, "FROM", f"FROM {stage.base.base}", stage.index)
-        for statement in stage.statements:
+            triggers = self.build.triggers(name)
+        for statement in (*self._triggered(triggers, stage), *stage.statements):
             needed += self._statement(statement, stage.index)
         return needed
+
+    def _triggered(self, triggers: Sequence[str], stage: Stage) -> list[Statement]:
+        location = stage.start.location
+        try:
+            found = [parser.parse_trigger(text, self.dockerfile.name) for text in triggers]
+        except MkbuildError as error:
+            raise DockerfileError(
+                f"ONBUILD of {stage.base.base}: {error.message}", location=location, hint=error.hint
+            ) from None
+        return [replace(statement, location=location) for statement in found]
 
     def base(self, stage: Stage) -> str:
         """Return a FROM's name, expanded with what stands before the first FROM."""
@@ -177,6 +186,29 @@ class _Walk:
             return words.expand(word, scope, self.dockerfile.escape)
         except MkbuildError as error:
             raise error.at(location) from None
+
+
+def triggers_of(stage: Stage) -> tuple[str, ...]:
+    """Return the ONBUILD instructions that a stage leaves to those that begin FROM it."""
+    bodies = (statement.body for statement in stage.statements)
+    return tuple(body.trigger for body in bodies if isinstance(body, Onbuild))
+
+
+def stage_index(dockerfile: Dockerfile, wanted: str | None) -> int:
+    """Return the number of the stage to build, by name or number (None: the last)."""
+    stages = dockerfile.stages
+    if not wanted:
+        return len(stages) - 1
+    named = {stage.name: stage.index for stage in stages if stage.name}
+    if wanted.lower() in named:
+        return named[wanted.lower()]
+    if wanted.isdecimal() and int(wanted) < len(stages):
+        return int(wanted)
+    raise DockerfileError(
+        f"there is no stage {wanted!r}",
+        location=Location(dockerfile.name),
+        hint=f"stages: {', '.join(named) or 'none has a name'}",
+    )
 
 
 def platform_args(build: Build, stage: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from mkbuild.buildfile.target import Target, Workspace
 from mkbuild.dockerfile.instructions import Dockerfile
 from mkbuild.errors import CycleError
 from mkbuild.graph.edges import Edge, Outside, Resolver
-from mkbuild.graph.references import Build, needs
+from mkbuild.graph.references import Build, Reference, needs, stage_index, triggers_of
 from mkbuild.oci import platform as platforms
 from mkbuild.oci.model import Platform
 
@@ -32,19 +32,16 @@ def infer(
 
     Raises DockerfileError for a name that cannot be resolved, and CycleError.
     """
-    resolver = Resolver(workspace)
+    inference = _Inference(workspace, read, build_platform)
     edges: dict[str, tuple[Edge, ...]] = {}
     outsides: dict[str, tuple[Outside, ...]] = {}
     waiting = list(workspace.targets if roots is None else roots)
     while waiting:
         label = waiting.pop()
-        if label in edges:
-            continue
-        target = workspace.targets[label]
-        edges[label], outsides[label] = _edges(target, read(target), resolver, build_platform)
-        waiting += (edge.target for edge in edges[label])
-    order = {label: index for index, label in enumerate(workspace.targets)}
-    known = sorted(edges, key=order.__getitem__)
+        if label not in edges:
+            edges[label], outsides[label] = inference.edges(workspace.targets[label])
+            waiting += (edge.target for edge in edges[label])
+    known = [label for label in workspace.targets if label in edges]
     return TargetGraph(
         {label: workspace.targets[label] for label in known},
         {label: edges[label] for label in known},
@@ -52,35 +49,64 @@ def infer(
     )
 
 
-def _edges(
-    target: Target, dockerfile: Dockerfile | None, resolver: Resolver, build_platform: Platform
-) -> tuple[tuple[Edge, ...], tuple[Outside, ...]]:
-    edges: dict[object, Edge] = {}
-    outsides: dict[Outside, None] = {}
-    for text in target.platforms or (str(build_platform),):
+class _Inference:
+    def __init__(
+        self, workspace: Workspace, read: ReadDockerfile, build_platform: Platform
+    ) -> None:
+        self.workspace = workspace
+        self.resolver = Resolver(workspace)
+        self.build_platform = build_platform
+        self._read = read
+        self._dockerfiles: dict[str, Dockerfile | None] = {}
+
+    def dockerfile(self, target: Target) -> Dockerfile | None:
+        if target.label not in self._dockerfiles:
+            self._dockerfiles[target.label] = self._read(target)
+        return self._dockerfiles[target.label]
+
+    def edges(self, target: Target) -> tuple[tuple[Edge, ...], tuple[Outside, ...]]:
+        edges: dict[object, Edge] = {}
+        outsides: dict[Outside, None] = {}
+        for text in target.platforms or (str(self.build_platform),):
+            for reference in self.references(target, text):
+                found = self.resolver.edge(target, reference, text)
+                if isinstance(found, Outside):
+                    outsides[found] = None
+                    continue
+                key = replace(found, platforms=())
+                before = edges.get(key)
+                edges[key] = (
+                    replace(before, platforms=(*before.platforms, text)) if before else found
+                )
+        for label in target.depends_on:
+            text = f"depends_on: {label}"
+            edges[text] = Edge(
+                target.label, label, "depends_on", "depends_on", target.location, text, label
+            )
+        return tuple(edges.values()), tuple(outsides)
+
+    def references(self, target: Target, platform: str) -> tuple[Reference, ...]:
+        dockerfile = self.dockerfile(target)
         if dockerfile is None:
-            break
+            return ()
         build = Build(
-            target.target,
-            target.args,
-            platforms.parse(text),
-            build_platform,
-            target.contexts.keys(),
+            stage=target.target,
+            args=target.args,
+            platform=platforms.parse(platform),
+            build_platform=self.build_platform,
+            contexts=target.contexts.keys(),
+            triggers=lambda name: self.triggers(target, name),
         )
-        for reference in needs(dockerfile, build).references:
-            found = resolver.edge(target, reference, text)
-            if isinstance(found, Outside):
-                outsides[found] = None
-                continue
-            key = replace(found, platforms=())
-            before = edges.get(key)
-            edges[key] = replace(before, platforms=(*before.platforms, text)) if before else found
-    for label in target.depends_on:
-        text = f"depends_on: {label}"
-        edges[text] = Edge(
-            target.label, label, "depends_on", "depends_on", target.location, text, label
-        )
-    return tuple(edges.values()), tuple(outsides)
+        return needs(dockerfile, build).references
+
+    def triggers(self, target: Target, name: str) -> Sequence[str]:
+        """Return the ONBUILD instructions that a base brings where it is a target."""
+        label = self.resolver.label(target, name)
+        dockerfile = self.dockerfile(self.workspace.targets[label]) if label else None
+        if label is None or dockerfile is None:
+            return ()
+        stage = stage_index(dockerfile, self.workspace.targets[label].target)
+        return triggers_of(dockerfile.stages[stage])
 
 
 class TargetGraph:

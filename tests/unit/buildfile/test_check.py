@@ -55,8 +55,8 @@ BUILD.yaml:16:59: cache.remotes[0].type: found 'reddis'; allowed: 'redis', 'http
 'directory'
   hint: did you mean 'redis'?
 BUILD.yaml:16:68: cache.remotes[1]: the key 'url' is missing
-BUILD.yaml:16:81: cache.remotes[1].urls: unknown key 'urls'; allowed: headers, mode, scope, \
-signing_key_env, ttl, type, url
+BUILD.yaml:16:81: cache.remotes[1].urls: unknown key 'urls'; allowed: headers, mode, \
+read_scopes, scope, signing_key_env, ttl, type, url
   hint: did you mean 'url'?
 and 1 more"""
 IMAGE = (

@@ -78,6 +78,16 @@ def test_defaults_nest_only_so_far() -> None:
         expand("${B:-" * 40 + "}" * 40, lookup)
 
 
+def test_variables_made_of_variables_grow_only_so_far() -> None:
+    def double(name: str, _optional: bool) -> str:
+        level = int(name[1:])
+        return expand(f"${{V{level - 1}}}" * 2, double) if level else "0123456789"
+
+    assert len(expand("${V5}", double)) == 320
+    with pytest.raises(TemplateError, match="expands to more than 1048576 characters"):
+        expand("${V18}", double)
+
+
 @given(st.text())
 def test_escaping_dollars_gives_the_text_back(text: str) -> None:
     escaped = text.replace("$", "$$")

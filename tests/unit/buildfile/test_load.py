@@ -31,6 +31,7 @@ cache:
     - {type: http, url: "https://cache.acme.dev", mode: read-only, headers: {X-Team: a}}
     - {type: registry, ref: "${REGISTRY}/cache"}
     - {type: directory, path: shared, ttl: 1h, scope: ci, signing_key_env: KEY}
+    - {type: redis, url: "redis://b", mode: off, ttl: 0, read_scopes: [""], password_env: PW}
 defaults:
   platforms: [linux/amd64]
   commit: explicit
@@ -94,9 +95,9 @@ def test_the_reference_example() -> None:
     assert base.dockerfile == "/w/docker/base/Dockerfile"
     assert base.args == {"PYTHON": "3.12"}
     assert (base.publish, base.commit, base.platforms) == (False, "explicit", ("linux/amd64",))
-    assert base.location == Location("/w/BUILD.yaml", 20, 3)
+    assert base.location == Location("/w/BUILD.yaml", 21, 3)
     assert api.tags == ("ghcr.io/acme/api:v1", "ghcr.io/acme/api:in-${inputs.digest}")
-    assert api.git_uses == (GitUse("tags[0]", "git.describe", Location("/w/BUILD.yaml", 27, 12)),)
+    assert api.git_uses == (GitUse("tags[0]", "git.describe", Location("/w/BUILD.yaml", 28, 12)),)
     assert api.secrets == (Secret("pip", "PIP_TOKEN"), Secret("cert", None, "/w/cert.pem"))
     assert api.ssh == (Ssh(), Ssh("deploy", ("/w/keys/deploy",)))
     assert (api.target, api.groups) == ("runtime", ("backend",))
@@ -120,6 +121,7 @@ def test_the_reference_example() -> None:
             Remote("http", "https://cache.acme.dev", "read-only", headers={"X-Team": "a"}),
             Remote("registry", "ghcr.io/acme/cache"),
             Remote("directory", "/w/shared", ttl=3600, scope="ci", key_env="KEY"),
+            Remote("redis", "redis://b", "off", ttl=0, read_scopes=("",), password_env="PW"),  # noqa: S106 -- a name
         ),
     )
     assert workspace.registries == {

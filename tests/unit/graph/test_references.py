@@ -102,6 +102,12 @@ def test_a_named_context_stands_before_a_stage_of_its_name() -> None:
     assert found.stages == (0, 1)
 
 
+def test_onbuild_of_a_stage_runs_in_the_stage_that_begins_from_it() -> None:
+    text = "FROM a AS one\nONBUILD COPY --from=tool / /\nFROM one AS two\nFROM two\n"
+    assert [(r.name, r.location.line) for r in find(text).references] == [("a", 1), ("tool", 3)]
+    assert names(text, "one") == ["a"]
+
+
 def test_a_long_chain_of_stages() -> None:
     text = "FROM a AS s0\n" + "".join(f"FROM s{i} AS s{i + 1}\n" for i in range(2000))
     assert names(text) == ["a"]

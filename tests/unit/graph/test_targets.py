@@ -196,6 +196,24 @@ def test_an_ambiguous_tag_offers_contexts() -> None:
         graph_of(texts)
 
 
+def test_onbuild_of_a_base_target_reaches_its_users() -> None:
+    texts = workspace(
+        {
+            "tool": "FROM scratch\n",
+            "kit": "FROM scratch\n",
+            "base": "FROM scratch\nONBUILD COPY --from=tool / /t\nONBUILD COPY --from=own / /o\n",
+            "app": "FROM kit AS own\nFROM debian AS unused\nFROM base\n",
+            "leaf": "FROM app\n",
+        }
+    )
+    assert [(e.source, e.target, e.kind, str(e.location)) for e in graph_of(texts).edges()] == [
+        ("app", "kit", "FROM", "app/Dockerfile:1:1"),
+        ("app", "base", "FROM", "app/Dockerfile:3:1"),
+        ("app", "tool", "COPY --from", "app/Dockerfile:3:1"),
+        ("leaf", "app", "FROM", "leaf/Dockerfile:1:1"),
+    ]
+
+
 def test_only_what_is_wanted_is_read() -> None:
     texts = workspace(
         {"a": "FROM scratch\n", "b": "FROM a\n", "broken": "NONSENSE\n", "c": "FROM b\n"}
