@@ -99,6 +99,10 @@ class KeyValueActionCache:
         record = Record(codec.encode_toc(toc), toc.refs())
         self._put("toc", {digests.hex_of(toc.digest()): record}, replace=replace)
 
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
     def _get(
         self, kind: str, keys: Mapping[_K, str], decode: Callable[[bytes], _V]
     ) -> dict[_K, _V]:

@@ -60,6 +60,9 @@ class DirectoryCache:
             with self._new(path) as temporary:
                 temporary.write_bytes(record.value)
 
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
     def fetch(self, digest: Digest, size: int, into: BlobStore) -> bool:
         """Copy a blob from the directory into a store."""
         path = self._blobs / digests.hex_of(digest)

@@ -65,6 +65,10 @@ class HttpCache:
         }
         each(lambda item: self._put(*item), todo.items(), _PUT_THREADS)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._web.close()
+
     def fetch(self, digest: Digest, size: int, into: BlobStore) -> bool:
         """Download a blob."""
         chunks = self._web.download(_blob(digest))

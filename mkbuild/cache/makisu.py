@@ -51,6 +51,10 @@ class MakisuKeyValue:
         there = {} if replace else self.get_many(list(records))
         self._put_all({key: r.value for key, r in records.items() if key not in there})
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._web.close()
+
     def _put_all(self, values: Mapping[str, bytes]) -> None:
         def put(item: tuple[str, bytes]) -> None:
             data = self._aging.seal(item[1])

@@ -47,6 +47,10 @@ class KeyValue(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close connections and files; they are opened again where the store is used again."""
+        ...
+
 
 class BlobCarrier(Protocol):
     """Moves blobs between machines. Errors as in :class:`KeyValue`."""

@@ -71,6 +71,11 @@ class RedisCache:
                 pipeline.set(f"{_PREFIX}{key}", record.value, ex=self._ttl or None, nx=not replace)
             pipeline.execute()
 
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            self._client.close()
+
     def fetch(self, digest: Digest, size: int, into: BlobStore) -> bool:
         """Fetch a small blob."""
         if size > BLOB_LIMIT:
@@ -115,6 +120,7 @@ class RedisCache:
                 socket_connect_timeout=_CONNECT_SECONDS,
                 socket_timeout=_READ_SECONDS,
                 retry=Retry(NoBackoff(), 0),
+                protocol=2,
                 **options,
             )
         return self._client

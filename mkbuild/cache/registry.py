@@ -93,12 +93,12 @@ class RegistryCache:
         there = {} if replace else self.get_many(list(records))
         with _plain_errors():
             self._send_empty()
-            for key, record in records.items():
-                if key not in there:
-                    layers = tuple(
-                        Descriptor(blob.media_type, blob.digest, blob.size) for blob in record.blobs
-                    )
-                    self._store(key, self._entry(record.value, layers))
+            todo = [(key, record) for key, record in records.items() if key not in there]
+            each(lambda item: self._put(*item), todo, _THREADS)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def fetch(self, digest: Digest, size: int, into: BlobStore) -> bool:
         """Download a blob of the repository."""
@@ -162,6 +162,10 @@ class RegistryCache:
             "annotations": {_RECORD: base64.b64encode(self._aging.seal(value)).decode()},
         }
         return Manifest.parse(json.dumps(document, separators=(",", ":")).encode())
+
+    def _put(self, key: str, record: Record) -> None:
+        layers = [Descriptor(blob.media_type, blob.digest, blob.size) for blob in record.blobs]
+        self._store(key, self._entry(record.value, tuple(layers)))
 
     def _store(self, key: str, manifest: Manifest) -> None:
         self._client.put_document(self._repository, key, manifest)

@@ -12,7 +12,7 @@ _WORKERS = 2
 _QUEUE = 10_000
 _RATE = 2 << 20
 """Bytes a second that any cache worth waiting for takes."""
-_PER_JOB = 0.05
+_PER_JOB = 0.02
 
 
 class Sharing:
@@ -47,7 +47,7 @@ class Sharing:
         """Wait until all is shared, or waiting has become unreasonable (a warning says so).
 
         Reasonable is what patience is left, and the time that a cache needs which takes 2 MiB and
-        20 entries a second.
+        50 entries a second.
         """
         with self._changed:
             if not self._pending:

@@ -119,6 +119,11 @@ class TieredCache:
         for sharing in self._sharing.values():
             sharing.flush(self._patience)
 
+    def close(self) -> None:
+        """Close all caches; what is not shared by now may stay unshared."""
+        for cache in (self._local, *(tier.cache for tier in self._tiers)):
+            cache.close()
+
     def _get(
         self,
         keys: Sequence[_K],

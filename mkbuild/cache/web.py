@@ -91,6 +91,12 @@ class WebClient:
         response = self._request("GET", path)
         return None if response is None else _whole(response)
 
+    def close(self) -> None:
+        """Close all connections; the next request opens one again."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.clear()
+
     def _request(
         self,
         method: str,
@@ -141,6 +147,10 @@ class WebClient:
 
 def _plain(error: Exception) -> str:
     """Say what a urllib3 error says, without the objects in its text."""
+    from urllib3.exceptions import TimeoutError as TooLateError
+
+    if isinstance(error, TooLateError):
+        return f"no answer within {_READ_SECONDS:.0f} s"
     text = str(error)
     return text.rpartition(">: ")[2] or type(error).__name__
 

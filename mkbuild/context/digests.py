@@ -6,7 +6,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +59,7 @@ class FileDigests:
         self._database = Database(path, _SCHEMA, warn)
         self._warn = warn
         self._clock = clock
+        self._usable = True
         self.files_read = 0
         """How many files were read, since their digests were not known."""
 
@@ -95,6 +95,8 @@ class FileDigests:
         for file in files:
             by_device.setdefault(file.status.st_dev, []).append(_signed(file.status.st_ino))
         found: dict[tuple[int, ...], bytes] = {}
+        if not self._usable:
+            return found
         stale: list[tuple[int, ...]] = []
         today = self._clock() // (86400 * _SECOND)
         try:
@@ -112,10 +114,12 @@ class FileDigests:
                 "UPDATE files_v1 SET day = ? WHERE device = ? AND inode = ?", stale
             )
         except OSError as error:
-            self._warn(f"file digests are not remembered: {error}")
+            self._give_up(error)
         return found
 
     def _remember(self, files: Sequence[FileToHash], digests: Sequence[bytes], began: int) -> None:
+        if not self._usable:
+            return
         today = began // (86400 * _SECOND)
         rows = [
             (
@@ -139,7 +143,11 @@ class FileDigests:
                     "DELETE FROM files_v1 WHERE day < ?", [(today - _FORGET_DAYS,)]
                 )
         except OSError as error:
-            self._warn(f"file digests are not remembered: {error}")
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._usable = False
+        self._warn(f"file digests are not remembered: {error}")
 
 
 def is_settled(status: os.stat_result, now: int) -> bool:
@@ -166,6 +174,8 @@ def _signed(number: int) -> int:
 def _hash_all(files: Sequence[FileToHash]) -> list[bytes]:
     threads = min(os.cpu_count() or 1, 8, len(files))
     if threads > 1 and sum(file.status.st_size for file in files) >= _PARALLEL_BYTES:
+        from concurrent.futures import ThreadPoolExecutor  # a no-op reads nothing
+
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(hash_file, files))
     return [hash_file(file) for file in files]

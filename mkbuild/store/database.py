@@ -5,13 +5,13 @@ processes read while one writes; a commit survives ``kill -9`` (not necessarily 
 """
 
 import contextlib
-import fcntl
-import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+from mkbuild.store.locks import exclusive
 
 _T = TypeVar("_T")
 
@@ -86,14 +86,14 @@ class Database:
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # One at a time: the change of a new file to write-ahead logging waits for nobody.
-            with _locked(self._lock_path):
+            with exclusive(self._lock_path):
                 self._connection = _connect(self.path)
                 self._connection.executescript(self._schema)
         return self._connection
 
     def _replace(self, error: sqlite3.DatabaseError) -> None:
         """Move the file aside, unless another process has done so since."""
-        with _locked(self._lock_path):
+        with exclusive(self._lock_path):
             if self._is_sound():
                 return
             aside = self.path.with_name(f"{self.path.name}.corrupt")
@@ -130,13 +130,3 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

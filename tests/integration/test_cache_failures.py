@@ -60,7 +60,7 @@ def run(tmp_path: Path, remote: RemoteSettings, warnings: list[str]) -> TieredCa
     """Begin a run that has little patience."""
     settings = CacheSettings(tmp_path / "actions.db", remotes=(remote,))
     cache = open_cache(settings, MemoryBlobStore(), client_for=client_for, warn=warnings.append)
-    cache._patience = Patience(0.2)
+    cache._patience = Patience(0.1)
     return cache
 
 

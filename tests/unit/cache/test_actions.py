@@ -23,6 +23,9 @@ class Memory:
         self.lookups: list[list[str]] = []
         self.error: Exception | None = None
 
+    def close(self) -> None:
+        pass
+
     def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         self.lookups.append(list(keys))
         if self.error:

@@ -182,6 +182,9 @@ class Hanging:
     def __init__(self) -> None:
         self.end = threading.Event()
 
+    def close(self) -> None:
+        pass
+
     def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         del keys
         self.end.wait(60)

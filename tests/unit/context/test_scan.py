@@ -1,13 +1,16 @@
 import hashlib
+import itertools
 import os
 import socket
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mkbuild.context.digests import FileDigests
-from mkbuild.context.ignore import Ignore
+from mkbuild.context.ignore import Ignore, MatchInfo
 from mkbuild.context.scan import ContextTree, scan
 from mkbuild.errors import UserError
 from mkbuild.filesystem.index import Located
@@ -188,3 +191,40 @@ def test_own_attributes_are_known_but_reach_no_entry(context: Path) -> None:
     tree = walk(context)
     assert entry(tree, "f").xattrs == ()
     assert tree.xattrs("f") == (("user.a", b"1"), ("user.b", b"2"))
+
+
+NAMES = ["a", "b", "c.md"]
+PATHS = ["/".join(parts) for n in (1, 2, 3) for parts in itertools.product(NAMES, repeat=n)]
+PATTERNS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "!"]),
+        st.lists(
+            st.sampled_from(["a", "b", "c.md", "*", "**", "?", "*.md"]), min_size=1, max_size=3
+        ),
+    ).map(lambda parts: parts[0] + "/".join(parts[1])),
+    max_size=5,
+)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    context = tmp_path_factory.mktemp("full") / "context"
+    for path in PATHS:
+        if path.count("/") == 2:
+            (context / path).parent.mkdir(parents=True, exist_ok=True)
+            (context / path).touch()
+    return context
+
+
+@given(PATTERNS)
+def test_skipping_directories_loses_nothing(full: Path, patterns: list[str]) -> None:
+    ignore = Ignore(tuple(patterns))
+    expected = set()
+    infos = {"": MatchInfo()}
+    for path in sorted(PATHS):
+        parent = path.rpartition("/")[0]
+        excluded, infos[path] = ignore.step(path, infos[parent])
+        if not excluded:
+            expected |= {path, *(str(above) for above in PurePath(path).parents)}
+    found = {located.entry.path or "." for located in walk(full, ignore).index.walk()}
+    assert found == expected | {"."}
