@@ -38,7 +38,8 @@ _SCHEMA1 = frozenset({mediatype.DOCKER_SCHEMA1, mediatype.DOCKER_SCHEMA1_SIGNED}
 _ACCEPT = ", ".join(sorted(mediatype.MANIFESTS | mediatype.INDEXES))
 
 OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, RANGE = 401, 403, 404, 416
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NO_METHOD = 400, 401, 403, 404, 405
+RANGE, TOO_MANY = 416, 429
 
 
 def pull_scope(repository: str) -> str:
@@ -149,17 +150,27 @@ class Client:
         words = answer.problem()
         status = f"HTTP {answer.status} {responses.get(answer.status, '')}".rstrip()
         message = f"{self.registry}: {what}: {status}{': ' + words if words else ''}"
+        hint = self._hint(answer.status, words)
         if answer.status in STATUSES:
-            return TransientError(message, after=retry_after(answer.headers.get("Retry-After")))
-        hint = None
-        if answer.status in {UNAUTHORIZED, FORBIDDEN}:
-            hint = self._authorizer.refused_hint()
+            after = retry_after(answer.headers.get("Retry-After"))
+            return TransientError(message, after=after, hint=hint)
         return RegistryError(message, hint=hint)
+
+    def _hint(self, status: int, words: str) -> str | None:
+        if status in {UNAUTHORIZED, FORBIDDEN}:
+            return self._authorizer.refused_hint()
+        if status == TOO_MANY:
+            login = f"log in (docker login {self.registry})"
+            return f"{login}, or name a mirror under registries:"
+        if "HTTPS server" in words:
+            return f"it speaks HTTPS: set registries: {self.registry}: ca: FILE, or insecure: true"
+        return None
 
     def head(self, repository: str, target: str) -> Descriptor | None:
         """Ask what a tag or digest stands for; None where there is no such manifest.
 
-        Where the registry does not say the digest, the manifest is fetched for it.
+        Where the registry does not say the digest, or knows no HEAD, the manifest is fetched: what
+        a registry says of a failure comes with GET only.
         """
         answer, _ = self.request(
             Request(
@@ -167,18 +178,15 @@ class Client:
                 self.url(repository, "manifests", target),
                 (pull_scope(repository),),
                 f"asking for {repository}{_joint(target)}",
-                frozenset({OK, NOT_FOUND}),
+                frozenset({OK, NOT_FOUND, BAD_REQUEST, NO_METHOD}),
                 {"Accept": _ACCEPT},
             )
         )
         if answer.status == NOT_FOUND:
             return None
-        kind = _media_type(answer)
-        length, text = (
-            answer.headers.get("Content-Length"),
-            answer.headers.get("Docker-Content-Digest"),
-        )
-        if text is None or length is None or not length.isdigit():
+        kind, text = _media_type(answer), answer.headers.get("Docker-Content-Digest")
+        length = answer.headers.get("Content-Length") or ""
+        if answer.status != OK or text is None or not length.isdigit():
             return self.document(repository, target).descriptor()
         if kind in _SCHEMA1:
             raise _schema1(f"{self.registry}/{repository}{_joint(target)}")

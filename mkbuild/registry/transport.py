@@ -9,6 +9,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from types import TracebackType
@@ -72,13 +73,12 @@ class Answer:
         if self._words is not None:
             return self._words
         data = bytearray()
-        try:
+        # The status is known already: half of an explanation is as good.
+        with suppress(TransientError):
             for chunk in self.chunks():
                 data += chunk
                 if len(data) > _ERROR_BODY:
                     break
-        except TransientError:
-            pass  # the status is known; half of an explanation is as good
         return _explain(bytes(data))
 
     def location(self) -> str | None:
@@ -87,7 +87,12 @@ class Answer:
         return urljoin(self.url, target) if target else None
 
     def close(self) -> None:
-        """Give the connection back; an unread body costs it."""
+        """Give the connection back for the next request; a long unread body costs it."""
+        length = self.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) <= _ERROR_BODY:
+            with suppress(TransientError):
+                for _ in self.chunks():
+                    pass
         self._response.close()
 
     def __enter__(self) -> Self:
@@ -275,7 +280,7 @@ class Transport:
                 private = f"for a private authority set registries: {self.registry}: ca: FILE"
                 return RegistryError(
                     f"{where}: no secure connection: {reason}",
-                    hint=f"{private}; insecure: true gives up verification",
+                    hint=f"{private}; insecure: true gives up verification, or encryption",
                 )
             case failures.ReadTimeout():
                 return TransientError(f"{where}: no answer within {self.settings.timeout:g} s")

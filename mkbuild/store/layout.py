@@ -1,12 +1,11 @@
 """OCI image layouts (image-layout.md): reading directories, writing directories and tars."""
 
 import json
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
@@ -14,6 +13,9 @@ from mkbuild.errors import ArchiveError, PullError
 from mkbuild.oci import mediatype
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.store.protocol import BlobStore
+
+if TYPE_CHECKING:
+    from tarfile import TarFile
 
 REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -168,6 +170,8 @@ def write_directory(path: Path, images: Sequence[LayoutImage], store: BlobStore)
 
 def write_tar(stream: BinaryIO, images: Sequence[LayoutImage], store: BlobStore) -> None:
     """Write a layout as a tar (oci-archive): the same images always give the same bytes."""
+    import tarfile  # a build that writes no archive does not pay for it
+
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         write_layout(TarSink(archive), images, store)
 
@@ -224,12 +228,12 @@ def add_bytes(sink: _Sink, name: str, data: bytes) -> None:
 class TarSink:
     """Writes files to a tar: no owner, no time, mode 0644."""
 
-    def __init__(self, archive: tarfile.TarFile) -> None:
+    def __init__(self, archive: "TarFile") -> None:
         self._archive = archive
 
     def add(self, name: str, size: int, content: BinaryIO) -> None:
         """Add one file."""
-        member = tarfile.TarInfo(name)
+        member = self._archive.tarinfo(name)
         member.size, member.mode = size, 0o644
         self._archive.addfile(member, content)
 

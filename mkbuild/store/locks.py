@@ -6,7 +6,6 @@ the lock checks that the path still names the file that was locked.
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +81,7 @@ class OwnedFile:
     def __init__(self, directory: Path) -> None:
         """Make and lock a file of a new name in ``directory``, which is made where missing."""
         directory.mkdir(parents=True, exist_ok=True)
-        self.path = directory / f"{os.getpid()}-{secrets.token_hex(6)}.lock"
+        self.path = directory / f"{os.getpid()}-{os.urandom(6).hex()}.lock"
         self._handle = _acquire(self.path, fcntl.LOCK_EX, create=True)
 
     def close(self) -> None:

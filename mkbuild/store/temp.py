@@ -5,7 +5,6 @@ lock is free removes it: its owner is dead. One whose lock is held is never touc
 """
 
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Iterator
@@ -35,7 +34,7 @@ class TempArea:
 
     def name(self, prefix: str = "") -> Path:
         """Return a path in the area that nothing has yet."""
-        return self._directory() / f"{prefix}{secrets.token_hex(8)}"
+        return self._directory() / f"{prefix}{os.urandom(8).hex()}"
 
     @contextmanager
     def directory(self, prefix: str = "") -> Iterator[Path]:

@@ -271,6 +271,15 @@ def test_private_authority(tmp_path: Path, certificates: Certificates) -> None:
         assert "ca: FILE" in (caught.value.hint or "")
 
 
+def test_plain_http_to_a_tls_server(tmp_path: Path, certificates: Certificates) -> None:
+    with RealRegistry(tmp_path / "registry", tls=certificates) as registry:
+        with pytest.raises(PullError, match="HTTP request to an HTTPS server") as caught:
+            Resolver(clients(tmp_path), MemoryBlobStore()).resolve(
+                reference(registry, "x@sha256:" + "0" * 64), AMD64
+            )
+        assert "it speaks HTTPS" in (caught.value.hint or "")
+
+
 def test_client_certificate(tmp_path: Path, certificates: Certificates) -> None:
     with RealRegistry(tmp_path / "registry", tls=certificates, client_certificate=True) as registry:
         store = MemoryBlobStore()

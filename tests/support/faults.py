@@ -56,6 +56,7 @@ class FakeRegistry:
         self.owned: set[tuple[str, str]] = set()
         self.uploads: dict[str, bytearray] = {}
         self.requests: list[Seen] = []
+        self.connections = 0
         self.tokens: Tokens | None = None
         self.ranges = True
         self.digest_header = True
@@ -150,6 +151,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def handle(self) -> None:
+        self.registry.connections += 1
         try:
             super().handle()
         except (ConnectionError, ValueError):

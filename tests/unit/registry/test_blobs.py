@@ -226,6 +226,18 @@ def test_the_registry_may_ask_for_chunks(server: FakeRegistry) -> None:
     assert spans == ["0-499999", "500000-999999", "1000000-1023999"]
 
 
+def test_connections_are_kept(server: FakeRegistry) -> None:
+    server.tokens = faults.Tokens(users={"u": "p"})
+    credentials = Credentials("u", "p")
+    client = Client(server.address, RegistrySettings(push_chunk=100_000), lambda: credentials)
+    store = MemoryBlobStore()
+    store.put(DATA)
+    blobs.push(client, "r", BLOB, BlobSource(store))
+    blobs.download(client, "r", BLOB, MemoryBlobStore())
+    assert len(server.requests) > 15
+    assert server.connections == 1
+
+
 def test_an_empty_blob_is_uploaded(server: FakeRegistry) -> None:
     assert uploaded(server, Made(server.address), b"") is Moved.UPLOADED
 

@@ -199,3 +199,17 @@ def test_referrers_by_the_api(server: FakeRegistry, client: Client) -> None:
     assert ("r", DOCKER.digest.replace(":", "-")) not in server.manifests
     with pytest.raises(ValueError, match="needs a subject"):
         client.add_referrer("r", IMAGE)
+
+
+def test_a_rate_limit_has_a_hint(server: FakeRegistry, client: Client) -> None:
+    limit = faults.denied(429, "TOOMANYREQUESTS", "pull rate limit")
+    server.fail("GET", "/manifests/", *[limit] * 5)
+    with pytest.raises(RegistryError, match="TOOMANYREQUESTS pull rate limit") as caught:
+        client.document("r", "oci")
+    assert "mirror" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("code", [400, 405])
+def test_a_registry_without_head(server: FakeRegistry, client: Client, code: int) -> None:
+    server.fail("HEAD", "/manifests/", faults.status(code))
+    assert client.head("r", "oci") == IMAGE.descriptor()
