@@ -77,31 +77,3 @@ class Directories:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory and all below it; a no-op where it is gone already. Follows no link."""
-    try:
-        directories = Directories(path)
-    except FileNotFoundError:
-        return
-    with directories:
-        todo: list[tuple[str, bool]] = [("", False)]
-        while todo:
-            inside, emptied = todo.pop()
-            if emptied:
-                directories.forget(inside)
-                fd, name = directories.parent(inside)
-                os.rmdir(name, dir_fd=fd)
-                continue
-            if inside:
-                todo.append((inside, True))
-            fd = directories.fd(inside)
-            with os.scandir(fd) as found:
-                entries = list(found)
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    todo.append((f"{inside}/{entry.name}" if inside else entry.name, False))
-                else:
-                    os.unlink(entry.name, dir_fd=fd)
-    path.rmdir()

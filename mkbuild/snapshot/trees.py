@@ -3,20 +3,17 @@
 On disk, below the root (all names are the hex digits of a digest, or random)::
 
     trees/<name>         the tree
-    records/<name>       JSON: the boot it was made in, whether it was synced, its bytes on disk
+    records/<name>       JSON: the boot it was made in, whether it was synced, its bytes
     locks/<name>         flock: shared while a lease lasts, exclusive to publish and remove
-    temp/<random>        being written, or on its way out
-    temp/<random>.lock   flock: held by the process that writes it
+    tmp/                 what is being written or on its way out (mkbuild.store.temp)
 
 A tree counts only with its record. A record counts where it says ``synced``, which it does after
 syncfs(2) of its tree, or while the boot is the one it names (DESIGN section 10).
 """
 
 import contextlib
-import fcntl
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +22,9 @@ from typing import NamedTuple
 
 from mkbuild import digest as digests
 from mkbuild.filesystem.diff import Diff
-from mkbuild.snapshot.directories import remove_tree
 from mkbuild.snapshot.materialise import write_tree
+from mkbuild.store.locks import exclusive, shared, try_exclusive
+from mkbuild.store.temp import TempArea, sweep
 
 
 class Kept(NamedTuple):
@@ -39,10 +37,9 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Temp:
-    """A tree being written: ``tree`` is an empty directory; it goes when its lock is let go."""
+    """A tree being written: ``tree`` is an empty directory."""
 
     tree: Path
-    lock: int
 
 
 class TreeStore:
@@ -54,7 +51,7 @@ class TreeStore:
         self._userxattr = userxattr
         self._single_id = single_id
         self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        for part in ("trees", "records", "locks", "temp"):
+        for part in ("trees", "records", "locks"):
             (root / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def path(self, name: str) -> Path:
@@ -77,24 +74,9 @@ class TreeStore:
     @contextmanager
     def begin(self) -> Iterator[Temp]:
         """Begin a tree; what is not published by the end of the context goes."""
-        temp = self._temp()
-        try:
-            yield temp
-        finally:
-            self._drop(temp)
-
-    def _temp(self) -> Temp:
-        name = secrets.token_hex(16)
-        tree = self.root / "temp" / name
-        lock = _lock(self.root / "temp" / f"{name}.lock", fcntl.LOCK_EX)
-        assert lock is not None  # noqa: S101 -- it waits
-        tree.mkdir(mode=0o755)
-        return Temp(tree, lock)
-
-    def _drop(self, temp: Temp) -> None:
-        remove_tree(temp.tree)
-        temp.tree.with_suffix(".lock").unlink(missing_ok=True)
-        os.close(temp.lock)
+        with TempArea(self.root) as area, area.directory() as tree:
+            tree.chmod(0o755)
+            yield Temp(tree)
 
     def publish(self, temp: Temp, name: str, size: int = 0) -> Path:
         """Give a tree that is complete its name; returns where it lies.
@@ -105,7 +87,7 @@ class TreeStore:
         if self._record(path.name) is not None:
             # Without the lock, which waits for those who have it in use.
             return path
-        with self._exclusive(path.name):
+        with exclusive(self._lock(path.name)):
             if self._record(path.name) is None:
                 self._remove(path.name)
                 temp.tree.rename(path)
@@ -133,9 +115,7 @@ class TreeStore:
         with contextlib.ExitStack() as stack:
             for name in names:
                 path = self.path(name)
-                lock = _lock(self.root / "locks" / path.name, fcntl.LOCK_SH)
-                assert lock is not None  # noqa: S101 -- it waits
-                stack.callback(os.close, lock)
+                stack.enter_context(shared(self._lock(path.name)))
                 if self._record(path.name) is None:
                     raise KeyError(name)
                 os.utime(self.root / "records" / path.name)
@@ -153,28 +133,19 @@ class TreeStore:
             return
         _syncfs(self.root)
         for key in waiting:
-            lock = _lock(self.root / "locks" / key, fcntl.LOCK_SH)
-            assert lock is not None  # noqa: S101 -- it waits
-            try:
+            with shared(self._lock(key)):
                 record = self._record(key)
                 if record is not None:
-                    size = record.get("size", 0)
-                    self._write_record(key, synced=True, size=size if isinstance(size, int) else 0)
-            finally:
-                os.close(lock)
+                    self._write_record(key, synced=True, size=_size(record))
 
     def remove(self, name: str) -> bool:
         """Remove a tree; False where it is in use (it then stays)."""
         key = digests.hex_of(digests.parse(name))
-        lock = _lock(self.root / "locks" / key, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if lock is None:
-            return False
-        try:
-            self._remove(key)
-            (self.root / "locks" / key).unlink(missing_ok=True)
-        finally:
-            os.close(lock)
-        return True
+        with try_exclusive(self._lock(key)) as free:
+            if free:
+                self._remove(key)
+                self._lock(key).unlink(missing_ok=True)
+            return free
 
     def __iter__(self) -> Iterator[Kept]:
         """Iterate over the trees that count, in no order."""
@@ -184,29 +155,18 @@ class TreeStore:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 used = path.stat().st_mtime
-                size = record.get("size", 0)
-                name = "sha256:" + path.name
-                yield Kept(name, used, size if isinstance(size, int) else 0)
+                yield Kept("sha256:" + path.name, used, _size(record))
 
     def clean(self) -> None:
         """Remove what processes that are dead left behind, never what a live one writes."""
-        for path in (self.root / "temp").glob("*.lock"):
-            lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock is not None:
-                self._drop(Temp(path.with_suffix(""), lock))
+        sweep(self.root)
         for path in (self.root / "trees").iterdir():
             if self._record(path.name) is None:
                 # Killed between rename and record, or from before a power cut.
                 self.remove("sha256:" + path.name)
 
-    @contextmanager
-    def _exclusive(self, key: str) -> Iterator[None]:
-        lock = _lock(self.root / "locks" / key, fcntl.LOCK_EX)
-        assert lock is not None  # noqa: S101 -- it waits
-        try:
-            yield
-        finally:
-            os.close(lock)
+    def _lock(self, key: str) -> Path:
+        return self.root / "locks" / key
 
     def _remove(self, key: str) -> None:
         """Remove a tree and its record, under its exclusive lock."""
@@ -222,27 +182,9 @@ class TreeStore:
             path.rename(self.root / "records" / key)
 
 
-def _lock(path: Path, operation: int) -> int | None:
-    """Lock a file, made where it is missing; None where LOCK_NB finds it taken.
-
-    Whoever holds an exclusive lock may unlink its file: so the file locked must still be the one
-    that the path names.
-    """
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, operation)
-            if os.path.samestat(os.fstat(fd), path.stat()):
-                return fd
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
+def _size(record: dict[str, object]) -> int:
+    size = record.get("size")
+    return size if isinstance(size, int) else 0
 
 
 def _syncfs(root: Path) -> None:

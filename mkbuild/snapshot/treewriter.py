@@ -15,7 +15,8 @@ from typing import Self
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot import xattrs
-from mkbuild.snapshot.directories import Directories, remove_tree
+from mkbuild.snapshot.directories import Directories
+from mkbuild.store.temp import remove_tree
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BUSY = 0o700

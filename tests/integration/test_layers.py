@@ -21,12 +21,12 @@ from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot import scan, tarwriter
-from mkbuild.snapshot.directories import remove_tree
 from mkbuild.snapshot.layerread import read_layer, unpack
 from mkbuild.snapshot.layerwrite import named, write_layer
 from mkbuild.snapshot.materialise import write_tree
 from mkbuild.snapshot.upper import normalise, prepare
 from mkbuild.store.memory import MemoryBlobStore
+from mkbuild.store.temp import remove_tree
 from tests.support.trees import diff, directory, file, look
 
 EPOCH = 315532800

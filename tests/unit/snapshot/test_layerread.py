@@ -12,8 +12,8 @@ from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index
 from mkbuild.filesystem.toc import Toc
 from mkbuild.snapshot import tarwriter
-from mkbuild.snapshot.directories import remove_tree
 from mkbuild.snapshot.layerread import LayerContent, Limits, read_layer, unpack
+from mkbuild.store.temp import remove_tree
 from tests.support.trees import blocks, diff, directory, file, look, member, tar
 
 DIR, SYM, LNK = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE

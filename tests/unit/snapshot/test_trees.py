@@ -49,7 +49,7 @@ def test_a_diff_becomes_a_tree(store: TreeStore) -> None:
     assert found["x"][6] == (("user.k", b"v"),)
     assert store.has(NAME)
     assert [kept.name for kept in store] == [NAME]
-    assert listed(store.root / "temp") == []
+    assert listed(store.root / "tmp") == []
 
 
 def test_a_source_that_changed_leaves_no_tree(store: TreeStore) -> None:
@@ -58,7 +58,7 @@ def test_a_source_that_changed_leaves_no_tree(store: TreeStore) -> None:
     with pytest.raises(StepError, match="changed"):
         store.materialise(Diff(MADE.toc, {content: b"jello"}), NAME)
     assert not store.has(NAME)
-    assert listed(store.root / "temp") == []
+    assert listed(store.root / "tmp") == []
     assert listed(store.root / "trees") == []
 
 
@@ -74,7 +74,7 @@ def test_whoever_comes_second_loses_quietly(store: TreeStore) -> None:
 def test_what_is_not_published_goes(store: TreeStore) -> None:
     with store.begin() as temp:
         (temp.tree / "x").touch()
-    assert listed(store.root / "temp") == []
+    assert listed(store.root / "tmp") == []
 
 
 def test_leased_trees_stay(store: TreeStore) -> None:
@@ -144,8 +144,8 @@ def test_clean_removes_what_the_dead_left_and_spares_the_living(store: TreeStore
     with store.begin() as alive:
         store.clean()
         assert alive.tree.is_dir()
-        assert len(listed(store.root / "temp")) == 2
-    assert listed(store.root / "temp") == []
+        assert len(listed(store.root / "tmp")) == 2
+    assert listed(store.root / "tmp") == []
     assert listed(store.root / "trees") == [NAME[7:]]
 
 
