@@ -157,6 +157,8 @@ class _Unpacking:
         kind = self._placer.type(path)
         if kind is not None and not (kind == toc.DIRECTORY and header.type == "5"):
             self._placer.remove(path)
+            # It may have been the link that led here.
+            self._directory(directory, make=False)
         if header.type == "1":
             self._link(header, path)
             return

@@ -24,7 +24,7 @@ from mkbuild.execute.select import Filters, Part, Pick, Selection, normalize, se
 from mkbuild.execute.times import Times
 from mkbuild.execute.workdir import workdir
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.diff import Diff, DiffBuilder, Source
+from mkbuild.filesystem.diff import ContentOf, Diff, DiffBuilder, Source
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.source import SourceTree
 from mkbuild.filesystem.toc import Entry
@@ -40,8 +40,9 @@ class Inputs:
     ``tree``: the context or other state, None where there are no local sources. ``remotes``: for
     each of :func:`remote_sources` what :func:`fetch` made of it. ``ignored``: whether a path of
     the context is left out by its .dockerignore; only asked to explain a missing source.
-    ``parent``: the files of the parent's state; only asked where its /etc/passwd is a symlink, or
-    an archive links to one of them.
+    ``parent``: the files of the parent's state, needed where the base's index does not tell their
+    contents; asked where one looks like what is put in its place, where /etc/passwd is a symlink,
+    and where an archive links to one of them.
     """
 
     tree: SourceTree | None = None
@@ -112,7 +113,8 @@ def perform(step: FileStep, base: Index, inputs: Inputs, times: Times, scratch: 
                 return workdir(base, step.path, step.user, times.created, _read(inputs))
             case CopyStep() | AddStep():
                 if step.link and not step.chmod:
-                    return _onto(base, _copy(step, Index(), inputs, times, scratch))
+                    layer = _copy(step, Index(), inputs, times, scratch)
+                    return _onto(base, layer, _content_of(inputs))
                 return _copy(step, base, inputs, times, scratch)
             case _:
                 assert_never(step)
@@ -175,7 +177,7 @@ def _copy(
                     scratch=scratch,
                     parent=inputs.parent,
                 )
-    return placer.finish()
+    return placer.finish(_content_of(inputs))
 
 
 def _archive(group: _Group, pick: Pick) -> Path | None:
@@ -189,6 +191,11 @@ def _archive(group: _Group, pick: Pick) -> Path | None:
 def _read(inputs: Inputs) -> Read | None:
     parent = inputs.parent
     return None if parent is None else lambda located: parent.source(located).read_bytes()
+
+
+def _content_of(inputs: Inputs) -> ContentOf | None:
+    parent = inputs.parent
+    return None if parent is None else lambda located: parent.digests([located])[0]
 
 
 def _groups(step: CopyStep | AddStep, inputs: Inputs) -> Iterator[_Group]:
@@ -253,7 +260,7 @@ def _heredoc(name: str, data: bytes) -> _Group:
     return _Group(Selection((pick,), {name: content}), context=False, inline={name: data})
 
 
-def _onto(base: Index, layer: Diff) -> Diff:
+def _onto(base: Index, layer: Diff, content_of: ContentOf | None) -> Diff:
     """Lay what was made in an empty state over another one, as --link does."""
     builder = DiffBuilder(base)
     for entry in layer.toc.entries:
@@ -262,4 +269,4 @@ def _onto(base: Index, layer: Diff) -> Diff:
         elif entry.type != toc.WHITEOUT:
             source = layer.sources.get(entry.content) if entry.content else None
             builder.put(entry, source, embedded=layer.toc.embedded.get(entry.path))
-    return builder.finish()
+    return builder.finish(content_of)

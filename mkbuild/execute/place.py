@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mkbuild.errors import ArchiveError, StepError
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.diff import Diff, DiffBuilder, Source
+from mkbuild.filesystem.diff import ContentOf, Diff, DiffBuilder, Source
 from mkbuild.filesystem.index import Index
 from mkbuild.filesystem.toc import Entry
 
@@ -114,9 +114,9 @@ class Placer:
             self._builder.remove(path)
             self._placed.pop(path, None)
 
-    def finish(self) -> Diff:
-        """Return the canonical diff."""
-        return self._builder.finish()
+    def finish(self, content_of: ContentOf | None = None) -> Diff:
+        """Return the canonical diff; ``content_of`` as for DiffBuilder."""
+        return self._builder.finish(content_of)
 
     def _hide(self, directory: str, name: str) -> None:
         if name == OPAQUE:
