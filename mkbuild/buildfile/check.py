@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from mkbuild.buildfile import yaml
 from mkbuild.buildfile.aliases import hint_for
+from mkbuild.buildfile.describe import KeyPath, dotted, found
 from mkbuild.buildfile.interpolate import TemplateError, needs_inputs
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.buildfile.problems import Problems
@@ -16,7 +17,6 @@ from mkbuild.buildfile.variables import Variables
 from mkbuild.location import Location
 
 M = TypeVar("M", bound=BaseModel)
-KeyPath = tuple[str, ...]
 
 _LITERAL_KEYS = frozenset({"dockerfile_inline"})
 _WAITING = {
@@ -34,7 +34,6 @@ _ALLOWED = {
     "model_attributes_type": "a mapping",
     "list_type": "a list",
 }
-_SHOWN = 60
 
 
 class Checker:
@@ -151,25 +150,6 @@ class Checker:
                 what = f"{given!r} (from {value.text!r})"
             hint = did_you_mean(given, allowed.split("'")[1::2])
         self.problems.add(f"{key}: found {what}; allowed: {allowed}", value.location, hint)
-
-
-def dotted(path: KeyPath) -> str:
-    """Render a key path: ``images.api.tags[0]``."""
-    return ".".join(path).replace(".[", "[")
-
-
-def found(node: yaml.Node) -> str:
-    """Say what stands there."""
-    match node:
-        case yaml.Mapping():
-            return "a mapping"
-        case yaml.Sequence():
-            return "a list"
-        case yaml.Scalar():
-            if node.null:
-                return "nothing"
-            text = node.text
-            return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
 def _shift(node: yaml.Scalar, offset: int) -> Location:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mkbuild.buildfile import yaml
-from mkbuild.buildfile.check import Checker, dotted
+from mkbuild.buildfile.check import Checker
+from mkbuild.buildfile.describe import dotted
 from mkbuild.buildfile.include import Source
 from mkbuild.buildfile.models import DocumentModel, ProfileModel, SettingsModel, VariableModel
 from mkbuild.buildfile.overrides import Override, OverrideReader

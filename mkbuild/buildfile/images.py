@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mkbuild.buildfile import yaml
-from mkbuild.buildfile.check import Checker, dotted, found
+from mkbuild.buildfile.check import Checker
+from mkbuild.buildfile.describe import dotted, found
 from mkbuild.buildfile.include import Source
 from mkbuild.buildfile.models import NAME, ImageModel
 from mkbuild.buildfile.names import label_of

@@ -4,7 +4,7 @@ import posixpath
 from dataclasses import dataclass
 
 from mkbuild.buildfile import yaml
-from mkbuild.buildfile.check import dotted, found
+from mkbuild.buildfile.describe import dotted, found
 from mkbuild.buildfile.files import Files
 from mkbuild.buildfile.problems import Problems
 from mkbuild.buildfile.sources import absolute

@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 
 from mkbuild.buildfile import yaml
 from mkbuild.buildfile.aliases import meant_by
-from mkbuild.buildfile.check import Checker, KeyPath, dotted
+from mkbuild.buildfile.check import Checker
+from mkbuild.buildfile.describe import KeyPath, dotted
 from mkbuild.buildfile.models import ImageModel
 from mkbuild.buildfile.names import split_label
 from mkbuild.buildfile.nearest import did_you_mean

@@ -9,6 +9,7 @@ import pytest
     [
         ("mkbuild.buildfile.target", "pydantic"),
         ("mkbuild.buildfile.target", "yaml"),
+        ("mkbuild.buildfile.include", "pydantic"),
         ("mkbuild.graph.targets", "pydantic"),
         ("mkbuild.graph.targets", "networkx"),
         ("mkbuild.graph.select", "networkx"),
