@@ -67,6 +67,7 @@ class FakeRegistry:
         self.upload_host = ""
         self._faults: list[tuple[str, str, Fault]] = []
         self._lock = threading.Lock()
+        self._begun = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.registry = self  # type: ignore[attr-defined]
@@ -113,6 +114,12 @@ class FakeRegistry:
     def note(self, seen: Seen) -> None:
         with self._lock:
             self.requests.append(seen)
+
+    def new_upload(self) -> str:
+        with self._lock:
+            self._begun += 1
+            self.uploads[f"u{self._begun}"] = bytearray()
+            return f"u{self._begun}"
 
     def count(self, method: str, pattern: str) -> int:
         """How many requests matched."""
@@ -324,8 +331,7 @@ class Handler(BaseHTTPRequestHandler):
             registry.owned.add((repository, digest))
             self.send(201, headers={"Location": f"/v2/{repository}/blobs/{digest}"})
             return
-        name = f"u{len(registry.uploads)}"
-        registry.uploads[name] = bytearray()
+        name = registry.new_upload()
         headers = {"Location": self.location(repository, name, 0)}
         if registry.min_chunk:
             headers["OCI-Chunk-Min-Length"] = str(registry.min_chunk)
