@@ -6,7 +6,7 @@ import sys
 import click
 
 from mkbuild.cli.root import root
-from mkbuild.errors import MkbuildError
+from mkbuild.errors import CancelledError, MkbuildError
 
 _INTERRUPTED = 130
 _USAGE = 2
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(args)
     except click.Abort:
         return _INTERRUPTED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, CancelledError):
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
     except BrokenPipeError:

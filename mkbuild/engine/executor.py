@@ -10,11 +10,11 @@ from pathlib import Path
 from mkbuild.action import ActionKey, LayerRecord, StateID, StatePair, StepResult
 from mkbuild.cache.protocol import ActionCache
 from mkbuild.engine.resolution import Resolution, Resolver, Work
-from mkbuild.errors import MkbuildError
+from mkbuild.errors import CancelledError, MkbuildError
 from mkbuild.events import Event, Status, StepFinished, StepOutput, StepStarted
 from mkbuild.execute.filestep import Times, perform
 from mkbuild.execute.run import Runner
-from mkbuild.execute.states import States
+from mkbuild.execute.states import LostStateError, States
 from mkbuild.filesystem.diff import Diff
 from mkbuild.plan.actions import Base, Node, RunBody, inputs
 from mkbuild.plan.image import PlannedImage
@@ -171,6 +171,10 @@ class Executor:
                     return
                 self._emit(_started(work))
                 self._run(work, states)
+        except (CancelledError, LostStateError):
+            # no failure of this step's own: interrupted, or about to run after what it needs
+            self._finished(work, "skipped", time.monotonic() - started, None)
+            raise
         except MkbuildError as error:
             error.at(work.action.location)
             self._finished(work, "ran", time.monotonic() - started, error)

@@ -58,10 +58,11 @@ class Summary:
         good = sum(1 for target in self.targets if not target.error)
         images = text.count(good, "image")
         if not end.ok:
-            parts = [f"{self.failed} failed", f"{end.ran} ran", text.count(end.hits, "hit")]
+            parts = [f"{self.failed} failed", f"{end.ran} ran", f"{end.hits} cached"]
             if end.skipped:
                 parts.append(f"{end.skipped} skipped")
-            return f"failed after {took}: steps: {', '.join(parts)}"
+            word = "failed" if self.failed else "stopped"
+            return f"{word} after {took}: steps: {', '.join(parts)}"
         if end.ran == 0:
             return f"up to date: {images}, {text.count(end.hits, 'step')} cached, {took}"
         return f"built {images} in {took}: {text.count(end.ran, 'step')} ran, {end.hits} cached"

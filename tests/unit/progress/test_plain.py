@@ -60,7 +60,7 @@ def test_a_failed_step(tmp_path: Path) -> None:
     assert lines[-3:] == [
         "IMAGE  DIGEST        STEPS  RAN     SIZE     TIME",
         "api    failed            2    1        -     1.0s",
-        "failed after 1.1s: steps: 1 failed, 1 ran, 0 hits, 1 skipped",
+        "failed after 1.1s: steps: 1 failed, 0 ran, 0 cached, 1 skipped",
     ]
 
 

@@ -1,0 +1,70 @@
+"""Ctrl-C: the build ends, and nothing of it stays."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.bases import bases
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.root
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_build(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text(
+        "FROM busybox:stable\nRUN echo started as $$; exec sleep 1000\n"
+    )
+    registries = tmp_path / "registries.json"
+    mirror = f"oci-layout:{bases('busybox')}"
+    registries.write_text(json.dumps({"docker.io": {"mirrors": [mirror]}}))
+    command = [
+        *(sys.executable, "-m", "mkbuild", "build", "./context", "--progress", "plain"),
+        *("--storage", str(tmp_path / "store"), "--registries", str(registries)),
+    ]
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "| started as" in line:
+                break
+        inside = children(process.pid)
+        assert inside
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "FAILED" not in rest
+    assert rest.endswith("interrupted\n")
+    assert [pid for pid in inside if runs(pid)] == []
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+
+
+def children(pid: int) -> set[int]:
+    """Return all descendants of a process."""
+    parents = {int(name): stat(name)[1] for name in os.listdir("/proc") if name.isdecimal()}
+    found = {pid}
+    while grown := {child for child, parent in parents.items() if int(parent) in found} - found:
+        found |= grown
+    return found - {pid}
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there; one that only waits to be reaped by the machine's init is not."""
+    return stat(str(pid))[0] not in ("Z", "X")
+
+
+def stat(pid: str) -> list[str]:
+    """Return state and parent of a process; X and 0 where it has ended."""
+    try:
+        text = Path("/proc", pid, "stat").read_text()
+    except OSError:
+        return ["X", "0"]
+    return text.rpartition(")")[2].split()[:2]
