@@ -1,7 +1,6 @@
 """Ctrl-C: the build ends, and nothing of it stays."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -49,7 +48,8 @@ def test_a_signal_ends_the_build(tmp_path: Path, number: signal.Signals) -> None
 
 def children(pid: int) -> set[int]:
     """Return all descendants of a process."""
-    parents = {int(name): stat(name)[1] for name in os.listdir("/proc") if name.isdecimal()}
+    names = (path.name for path in Path("/proc").iterdir())
+    parents = {int(name): stat(name)[1] for name in names if name.isdecimal()}
     found = {pid}
     while grown := {child for child, parent in parents.items() if int(parent) in found} - found:
         found |= grown
