@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mkbuild.context.pattern import PatternError, Rule, clean, compile_rule
+from mkbuild.context.goglob import PatternError
+from mkbuild.context.pattern import Rule, clean, compile_rule, split_exception
 from mkbuild.errors import UserError
 from mkbuild.location import Location
 
@@ -99,15 +100,13 @@ class Ignore:
         """Compile the patterns."""
         runs: list[list[Rule]] = []
         for index, pattern in enumerate(self.patterns):
-            rule = self._compile(index, pattern)
+            rule = self._compile(index, pattern, first=not runs)
             if rule is None:
                 continue
             if runs and runs[-1][0].exception == rule.exception:
                 runs[-1].append(rule)
             else:
                 runs.append([rule])
-        if runs and runs[0][0].exception:
-            del runs[0]  # an exception to nothing
         object.__setattr__(self, "_groups", tuple(map(_Group, runs)))
         exceptions = tuple(rule for run in runs for rule in run if rule.exception)
         object.__setattr__(self, "_exceptions", exceptions)
@@ -121,8 +120,10 @@ class Ignore:
             tuple(Location(name, number, 1) for number, _ in lines),
         )
 
-    def _compile(self, index: int, pattern: str) -> Rule | None:
+    def _compile(self, index: int, pattern: str, *, first: bool) -> Rule | None:
         try:
+            if first and split_exception(pattern)[1]:
+                return None  # an exception to nothing
             return compile_rule(pattern)
         except PatternError as error:
             message = f"cannot use the ignore pattern {pattern!r}: {error}"

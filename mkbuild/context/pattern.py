@@ -9,9 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from mkbuild.context import goglob
+from mkbuild.context.goglob import SYNTAX, PatternError
+
 Kind = Literal["exact", "prefix", "suffix", "regex"]
 
-_ESCAPED = frozenset(".+()|{}$")
+_ESCAPED = frozenset(".+()$")
+"""What is escaped; that ``|`` and ``{`` are not is how the reference has it."""
+
 _CLASSES = {"d": "0-9", "s": r"\t\n\f\r ", "w": "0-9A-Za-z_"}
 _NAMED = {
     "alnum": "0-9A-Za-z",
@@ -33,15 +38,14 @@ _NAMED = {
 
 _CONTROLS = {"a": "\a", "f": "\f", "t": "\t", "n": "\n", "r": "\r", "v": "\v"}
 _ASSERTIONS = {"A": r"\A", "z": r"\Z", "b": r"(?a:\b)", "B": r"(?a:\B)"}
-_ANY_DEPTH = re.compile(r"\*\*|[\[\\]")
-"""``**``, and classes: ``[^a]`` matches a slash as well."""
+_ANY_DEPTH = re.compile(r"\*\*|[\[\\|{^]")
+"""``**``, operators, and classes: ``[^a]`` matches a slash as well."""
+_ANYTHING = r"[\s\S]*"
+_DIRECTORIES = "(?:.*/)?"
+_REPEAT = re.compile(r"\{(0|[1-9][0-9]*)(,((?:0|[1-9][0-9]*)?))?\}")
+_MOST, _DIGITS = 1000, 8
 
 _POSIX = re.compile(r"\[:(.*?):\]")
-_SYNTAX = "syntax error in pattern"
-
-
-class PatternError(ValueError):
-    """A pattern that means nothing; its text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,29 @@ def clean(path: str) -> str:
 
 def compile_rule(pattern: str) -> Rule | None:
     """Make a pattern ready; None for a blank one. Raises PatternError."""
-    pattern = pattern.strip()
+    pattern, exception = split_exception(pattern)
     if not pattern:
         return None
+    kind, text = _translate(pattern)
+    literal, depth = pattern, pattern.count("/") + 1
+    match kind:
+        case "exact":
+            return Rule(kind, pattern, pattern, depth, exception)
+        case "prefix":
+            return Rule(kind, pattern[:-2], pattern[:-2], None, exception)
+        case "suffix":
+            return Rule(kind, pattern[2:], "", None, exception)
+        case "regex":
+            literal = "" if "|" in pattern else _literal(pattern)
+            any_depth = _ANY_DEPTH.search(pattern)
+            return Rule(kind, _python(text), literal, None if any_depth else depth, exception)
+
+
+def split_exception(pattern: str) -> tuple[str, bool]:
+    """Clean and check a pattern; tells whether ``!`` stood before it. Raises PatternError."""
+    pattern = pattern.strip()
+    if not pattern:
+        return "", False
     pattern = clean(pattern)
     exception = pattern.startswith("!")
     if exception:
@@ -87,55 +111,14 @@ def compile_rule(pattern: str) -> Rule | None:
         if not pattern:
             message = 'illegal exclusion pattern: "!"'
             raise PatternError(message)
-    check(pattern)
-    literal = re.split(r"[*?\[\]\\]", pattern, maxsplit=1)[0]
-    depth = None if _ANY_DEPTH.search(pattern) else pattern.count("/") + 1
-    kind, text = _translate(pattern)
-    match kind:
-        case "prefix":
-            text = pattern[:-2]
-        case "suffix":
-            text = pattern[2:]
-        case "exact":
-            text = pattern
-        case "regex":
-            text = _python(text)
-    return Rule(kind, text, literal, depth, exception)
+    goglob.check(pattern)
+    return pattern, exception
 
 
-def check(pattern: str) -> None:
-    """Refuse what Go's filepath.Match refuses: open brackets, empty classes, a final escape."""
-    position = 0
-    while position < len(pattern):
-        character = pattern[position]
-        position += 1
-        if character == "\\":
-            if position == len(pattern):
-                raise PatternError(_SYNTAX)
-            position += 1
-        elif character == "[":
-            position = _check_class(pattern, position)
-
-
-def _check_class(pattern: str, position: int) -> int:
-    if pattern.startswith("^", position):
-        position += 1
-    first = True
-    while first or not pattern.startswith("]", position):
-        position = _check_member(pattern, position)
-        if pattern.startswith("-", position):
-            position = _check_member(pattern, position + 1)
-        first = False
-    return position + 1
-
-
-def _check_member(pattern: str, position: int) -> int:
-    if pattern[position : position + 1] in {"", "-", "]"}:
-        raise PatternError(_SYNTAX)
-    position += 2 if pattern[position] == "\\" else 1
-    if position >= len(pattern):
-        raise PatternError(_SYNTAX)
-    return position
+def _literal(pattern: str) -> str:
+    """Return what every path begins with that a pattern without ``|`` matches."""
+    found = re.split(r"[*?\[\]\\{^]", pattern, maxsplit=1)[0]
+    return found[:-1] if pattern.startswith("{", len(found)) else found
 
 
 def _translate(pattern: str) -> tuple[Kind, str]:
@@ -159,9 +142,11 @@ def _translate(pattern: str) -> tuple[Kind, str]:
             kind = "regex"
             out.append("[^/]*" if character == "*" else "[^/]")
         elif character == "\\":
-            kind = "regex"
-            out.append("\\" + pattern[position])
-            position += 1
+            if position < len(pattern):  # at the end it escapes what the expression ends with
+                kind = "regex"
+                character += pattern[position]
+                position += 1
+            out.append(character)
         else:
             kind = "regex" if character in "[]" else kind
             out.append("\\" + character if character in _ESCAPED else character)
@@ -169,30 +154,62 @@ def _translate(pattern: str) -> tuple[Kind, str]:
 
 
 def _python(regex: str) -> str:
-    """Turn an expression of :func:`_translate` from RE2's dialect into Python's."""
-    out: list[str] = []
-    position = 0
+    """Turn an expression of :func:`_translate` from RE2's dialect into Python's, for fullmatch.
+
+    The reference anchors it at both ends, but leaves ``|`` an operator, so that each anchor is
+    one alternative's; and a final backslash escapes the anchor behind it.
+    """
+    alternatives: list[list[str]] = [[]]
+    position, is_open = 0, False
     while position < len(regex):
-        if regex.startswith("(.*/)?", position):
-            out.append("(?:.*/)?")
-            position += 6
-        elif regex.startswith(".*", position):
-            out.append(".*")
-            position += 2
-        elif regex[position] == "[":
-            text, position = _class(regex, position + 1)
-            out.append(text)
-            if regex.startswith("*", position):
-                out.append("*")
-                position += 1
-        elif regex[position] == "\\":
-            out.append(_escape(regex[position + 1]))
-            position += 2
-        else:
-            character = regex[position]
-            out.append(r"\A" if character == "^" else re.escape(character))
+        out = alternatives[-1]
+        repeat = _REPEAT.match(regex, position)
+        if regex[position] == "|":
+            alternatives.append([])
             position += 1
-    return "".join(out)
+        elif regex[position:] == "\\":
+            out.append(re.escape("$"))
+            is_open, position = True, position + 1
+        elif repeat:
+            out.append(_repetition(repeat, out, is_anchor=not out and len(alternatives) == 1))
+            position = repeat.end()
+        else:
+            text, position = _atom(regex, position)
+            out.append(text)
+    bodies = ["".join(body) for body in alternatives]
+    bodies[1:] = [_ANYTHING + body for body in bodies[1:]]
+    bodies[:-1] = [body + _ANYTHING for body in bodies[:-1]]
+    return "|".join(bodies) + (_ANYTHING if is_open else "")
+
+
+def _repetition(repeat: re.Match[str], out: list[str], *, is_anchor: bool) -> str:
+    """Check ``{n,m}`` as RE2 does: it needs something to repeat, and repeats no repetition."""
+    if is_anchor:
+        return ""  # the reference repeats its own anchor
+    low, high = repeat[1], repeat[3] or repeat[1]
+    last = out[-1] if out else "{"
+    is_repetition = last[:1] in {"{", "."} or last == _DIRECTORIES
+    if is_repetition or (last[:1] == "[" and last[-1] == "*") or len(low + high) > _DIGITS:
+        raise PatternError(SYNTAX)
+    if not int(low) <= int(high) <= _MOST:
+        raise PatternError(SYNTAX)
+    return repeat[0]
+
+
+def _atom(regex: str, position: int) -> tuple[str, int]:
+    """Translate one atom with its ``*`` or ``?``, and return where it ends."""
+    if regex.startswith("(.*/)?", position):
+        return _DIRECTORIES, position + 6
+    if regex.startswith(".*", position):
+        return ".*", position + 2
+    character = regex[position]
+    if character == "[":
+        text, position = _class(regex, position + 1)
+        starred = regex.startswith("*", position)
+        return text + "*" * starred, position + starred
+    if character == "\\":
+        return _escape(regex[position + 1]), position + 2
+    return r"(?:\A)" if character == "^" else re.escape(character), position + 1
 
 
 def _escape(character: str) -> str:
@@ -203,8 +220,8 @@ def _escape(character: str) -> str:
         return re.escape(_CONTROLS[character])
     if character in _ASSERTIONS:
         return _ASSERTIONS[character]
-    if character.isascii() and character.isalnum():
-        raise PatternError(_SYNTAX)
+    if not character.isascii() or character.isalnum():
+        raise PatternError(SYNTAX)
     return re.escape(character)
 
 
@@ -218,7 +235,7 @@ def _class(regex: str, position: int) -> tuple[str, int]:
         named = _POSIX.match(regex, position)
         if named:
             if named[1] not in _NAMED:
-                raise PatternError(_SYNTAX)
+                raise PatternError(SYNTAX)
             out.append(_NAMED[named[1]])
             position = named.end()
             continue
@@ -230,7 +247,7 @@ def _class(regex: str, position: int) -> tuple[str, int]:
         if regex.startswith("-", position) and not regex.startswith("-]", position):
             high, position = _member(regex, position + 1)
         if len(high) > 1 or high < low:
-            raise PatternError(_SYNTAX)
+            raise PatternError(SYNTAX)
         out.append(re.escape(low) + ("" if high == low else "-" + re.escape(high)))
     return "".join([*out, "]"]), position + 1
 
@@ -238,7 +255,7 @@ def _class(regex: str, position: int) -> tuple[str, int]:
 def _member(regex: str, position: int) -> tuple[str, int]:
     r"""Read one character of a class, or the inside of a named class (``\d``)."""
     if position >= len(regex):
-        raise PatternError(_SYNTAX)
+        raise PatternError(SYNTAX)
     if regex[position] != "\\":
         return regex[position], position + 1
     character = regex[position + 1 : position + 2]
@@ -246,6 +263,6 @@ def _member(regex: str, position: int) -> tuple[str, int]:
         return _CLASSES[character], position + 2
     if character in _CONTROLS:
         return _CONTROLS[character], position + 2
-    if not character or (character.isascii() and character.isalnum()):
-        raise PatternError(_SYNTAX)
+    if not character or not character.isascii() or character.isalnum():
+        raise PatternError(SYNTAX)
     return character, position + 2

@@ -45,7 +45,10 @@ def read(keyword: str, text: str, escape: str) -> Arguments:
 
 
 def split_flags(text: str, escape: str) -> tuple[str, tuple[str, ...]]:
-    """Take ``--flags`` off the front: what remains, and the flags, unquoted."""
+    """Take ``--flags`` off the front: what remains, and the flags, unquoted.
+
+    BuildKit reads them byte by byte and garbles what is not ASCII; here it stays.
+    """
     flags: list[str] = []
     position = 0
     while True:

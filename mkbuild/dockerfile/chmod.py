@@ -1,7 +1,7 @@
 """``--chmod``: octal and symbolic modes as functions on permission bits (POSIX chmod).
 
 Symbolic modes follow BSD's setmode, which BuildKit uses, with a umask of 0: ``s`` for the owner's
-and the group's set-id bit, ``t`` for sticky, ``X`` counts after ``+`` only.
+and the group's set-id bit, ``t`` for sticky; after ``-``, ``X`` is ``x``.
 """
 
 from collections.abc import Callable
@@ -81,8 +81,10 @@ def _operation(operator: str, who: int, letters: str, steps: list[_Step], text: 
     for letter in letters:
         if letter in _PERMISSIONS:
             bits |= _PERMISSIONS[letter]
+        elif letter == "X" and operator != "-":
+            conditional = True
         elif letter == "X":
-            conditional = conditional or operator == "+"
+            bits |= _PERMISSIONS["x"]
         elif letter in {"s", "t"}:
             if not who or who & ~_WHO["o"]:
                 bits |= _SET_IDS if letter == "s" else _STICKY

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mkbuild.context import pattern
-from mkbuild.context.pattern import PatternError
+from mkbuild.context.goglob import PatternError
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,6 @@ def test_exception_and_blank() -> None:
         ("[[:alpha]", ":", "b"),
         ("\\t*", "\tx", "tx"),
         ("[a\\]]", "]", "b"),
-        ("\\é", "é", "e"),
     ],
 )
 def test_classes_and_escapes(text: str, matching: str, other: str) -> None:
@@ -78,7 +77,48 @@ def test_classes_and_escapes(text: str, matching: str, other: str) -> None:
     assert not re.fullmatch(rule.text, other)
 
 
-@pytest.mark.parametrize("text", ["[[:nope:]]", "\\1", "[\\1]", "[b-a]", "[a-\\d]*"])
+@pytest.mark.parametrize(
+    ("text", "matching", "other"),
+    [
+        ("*.c|d*", "a.c/x", "x.b"),
+        ("*.c|d*", "x/d", "a.b"),
+        ("a*|b|c", "x/b/y", "x/d"),
+        ("a{2}*", "aab", "a{2}b"),
+        ("a{2,}?", "aaaab", "ab"),
+        ("a{,2}?", "a{,2}b", "aab"),
+        ("a{02}?", "a{02}b", "aab"),
+        ("{3}*", "x", "x/y"),
+        ("?^", "", "a^"),
+        ("*a\\\\", "xa\\", "xa"),
+        ("a*/(\\", "a/($", "a/("),
+        ("a*/(\\", "ab/($/c", "ab/"),
+    ],
+)
+def test_operators_that_the_reference_lets_through(text: str, matching: str, other: str) -> None:
+    rule = pattern.compile_rule(text)
+    assert rule is not None
+    assert rule.kind == "regex"
+    assert not matching or re.fullmatch(rule.text, matching)
+    assert not re.fullmatch(rule.text, other)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[:nope:]]",
+        "\\1",
+        "[\\1]",
+        "[b-a]",
+        "[a-\\d]*",
+        "\\é",
+        "*[\\é]",
+        "*{2}",
+        "a|{2}*",
+        "a{2,1}*",
+        "a{1001}*",
+        "a{2}{2}*",
+    ],
+)
 def test_refused(text: str) -> None:
     with pytest.raises(PatternError, match="syntax error in pattern"):
         pattern.compile_rule(text)
