@@ -3,7 +3,7 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _HOP = 4000
@@ -11,14 +11,14 @@ _HOP = 4000
 _READ = 1 << 20
 
 
-def open_file(path: Path) -> int:
-    """Open a regular file for reading, however long its path; the last name may be no link.
+FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+"""How regular files are opened: following no link, and not blocking on a fifo in their place."""
 
-    Does not block on a fifo that has taken the file's place.
-    """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+def open_file(path: Path) -> int:
+    """Open a regular file for reading, however long its path; the last name may be no link."""
     try:
-        return os.open(path, flags)
+        return os.open(path, FLAGS)
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -33,33 +33,44 @@ def open_file(path: Path) -> int:
             if at is not None:
                 os.close(at)
             at, directory = step, directory[cut + 1 :]
-        return os.open(name, flags, dir_fd=at)
+        return os.open(name, FLAGS, dir_fd=at)
     finally:
         if at is not None:
             os.close(at)
 
 
-def pieces(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes, at most a megabyte at a time."""
-    fd = open_file(path)
+def pieces(fd: int, size: int) -> Iterator[bytes]:
+    """Yield what a descriptor has, at most a megabyte at a time, and close it.
+
+    ``size``: how much there should be. One byte more than that is asked for, so that a file which
+    grew is noticed, and no second read is needed to find the end of one which did not.
+    """
     try:
-        while piece := os.read(fd, _READ):
+        while True:
+            wanted = min(_READ, max(size, 0) + 1)
+            piece = os.read(fd, wanted)
+            if not piece:
+                return
+            size -= len(piece)
             yield piece
+            if not size and len(piece) < wanted:
+                return
     finally:
         os.close(fd)
 
 
 def sha256(path: Path) -> bytes:
     """Raw SHA-256 of a file."""
+    fd = open_file(path)
+    return sha256_of(pieces(fd, os.fstat(fd).st_size))
+
+
+def sha256_of(data: Iterable[bytes]) -> bytes:
+    """Raw SHA-256 of some pieces."""
     hashed = hashlib.sha256()
-    for piece in pieces(path):
+    for piece in data:
         hashed.update(piece)
     return hashed.digest()
-
-
-def sha256_of(data: bytes) -> bytes:
-    """Raw SHA-256 of some bytes."""
-    return hashlib.sha256(data).digest()
 
 
 def write(fd: int, data: bytes | memoryview) -> None:

@@ -282,7 +282,7 @@ class _Layer:
         if entry.type != toc.FILE:
             self._put(entry, ())
         elif self._locate is not None:
-            self._put(entry, contents.pieces(self._locate(below)))
+            self._put(entry, contents.pieces(contents.open_file(self._locate(below)), entry.size))
         elif self._writer is None and entry.content is not None:
             if path in self._view:
                 self._remove(path)

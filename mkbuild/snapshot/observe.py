@@ -6,7 +6,7 @@ every sandbox.
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class Observer:
         self._tree = str(tree)
         self._times = times
         self._single_id = single_id
+        self._embedded: dict[str, bytes] = {}
         self._leaders: dict[tuple[int, int], str] = {}
         self.seen: dict[str, int] = {}
         """Every path recorded, parents first, and its mtime in nanoseconds."""
@@ -99,46 +100,38 @@ class Observer:
         below = self._base.get(path)
         old = None if below is None else below.entry
         uid, gid = self._owner(info, names, old)
-        entry = Entry(
-            path,
-            toc.FILE,
-            stat.S_IMODE(mode),
-            uid,
-            gid,
-            mtime=self._times.of(info.st_mtime_ns),
-            xattrs=xattrs.read(self.place(path), names) if names else (),
-        )
+        mtime = self._times.of(info.st_mtime_ns)
+        size, link, device, content = 0, "", None, None
+        fd, name = self.directories.parent(path)
         if stat.S_ISREG(mode):
-            self._file(entry._replace(size=info.st_size))
-            return
-        if stat.S_ISDIR(mode):
-            mtime = self._times.of_directory(info.st_mtime_ns, old)
-            entry = entry._replace(type=toc.DIRECTORY, mtime=mtime)
+            kind, size = toc.FILE, info.st_size
+            content = self._content(path, os.open(name, contents.FLAGS, dir_fd=fd), size)
+        elif stat.S_ISDIR(mode):
+            kind, mtime = toc.DIRECTORY, self._times.of_directory(info.st_mtime_ns, old)
         elif stat.S_ISLNK(mode):
-            fd, name = self.directories.parent(path)
-            entry = entry._replace(type=toc.SYMLINK, link=os.readlink(name, dir_fd=fd))
+            kind, link = toc.SYMLINK, os.readlink(name, dir_fd=fd)
         elif stat.S_ISFIFO(mode):
-            entry = entry._replace(type=toc.FIFO)
+            kind = toc.FIFO
         else:
             kind = toc.CHAR if stat.S_ISCHR(mode) else toc.BLOCK
             device = (os.major(info.st_rdev), os.minor(info.st_rdev))
-            entry = entry._replace(type=kind, device=device)
-        self.builder.put(entry)
+        found = xattrs.read(self.place(path), names) if names else ()
+        mode = stat.S_IMODE(mode)
+        entry = Entry(path, kind, mode, uid, gid, size, mtime, link, device, found, content)
+        self.builder.put(entry, embedded=self._embedded.pop(path, None))
+
+    def _content(self, path: str, fd: int, size: int) -> bytes:
+        pieces: Iterable[bytes] = contents.pieces(fd, size)
+        if path in toc.EMBEDDED and size <= toc.EMBED_LIMIT:
+            pieces = (b"".join(pieces),)
+            self._embedded[path] = pieces[0]
+        return contents.sha256_of(pieces)
 
     def _owner(self, info: os.stat_result, names: list[str], old: Entry | None) -> tuple[int, int]:
         if self._single_id:
             copied = stat.S_ISDIR(info.st_mode) or any(n.endswith("overlay.origin") for n in names)
             return (old.uid, old.gid) if copied and old is not None else (0, 0)
         return info.st_uid, info.st_gid
-
-    def _file(self, entry: Entry) -> None:
-        source = Path(f"{self._tree}/{entry.path}")
-        if toc.embeds(entry):
-            data = b"".join(contents.pieces(source))
-            digest = contents.sha256_of(data)
-            self.builder.put(entry._replace(content=digest), source, embedded=data)
-        else:
-            self.builder.put(entry._replace(content=contents.sha256(source)), source)
 
     def root(self, info: os.stat_result) -> None:
         """Record the root directory, where the step changed its mode or owner."""

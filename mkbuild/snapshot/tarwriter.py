@@ -17,7 +17,7 @@ from mkbuild.errors import StepError
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff, Source
 from mkbuild.filesystem.toc import Entry
-from mkbuild.snapshot.contents import open_file
+from mkbuild.snapshot import contents
 
 _PACK = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x").pack
 _MAGIC = b"ustar\x0000"
@@ -33,7 +33,6 @@ _TYPES = {
     toc.FIFO: b"6",
 }
 _NAME, _PREFIX = 100, 155
-_READ = 1 << 20
 _COALESCE = 1 << 16
 _END = bytes(1024)
 
@@ -212,22 +211,13 @@ def content(entry: Entry, sources: Mapping[bytes, Source]) -> Iterator[bytes]:
 
 def _read(entry: Entry, source: Path) -> Iterator[bytes]:
     try:
-        fd = open_file(source)
+        fd = contents.open_file(source)
     except OSError as error:
         raise _changed(entry, source) from error
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise _changed(entry, source)
-        # One byte more than there should be, so that a file that grew is noticed.
-        left = entry.size
-        while left >= 0 and (piece := os.read(fd, min(_READ, left + 1))):
-            left -= len(piece)
-            yield piece
-            if not left and entry.size < _READ:
-                # The read came back short of what was asked for: the end.
-                return
-    finally:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
+        raise _changed(entry, source)
+    return contents.pieces(fd, entry.size)
 
 
 def _changed(entry: Entry, source: Source) -> StepError:
