@@ -133,6 +133,7 @@ def _wait(child: int, life: int, listeners: int) -> tuple[int, bool]:
         for fd, events in poll.poll():
             if fd == life:
                 os.kill(child, 9)
+                os.waitpid(child, 0)  # returns when its whole pid namespace is empty
                 os._exit(_KILLED)
             if fd == ended:
                 _, code = os.waitpid(child, 0)

@@ -58,7 +58,7 @@ def _supervise(spec: Wire, life: int, report: Report) -> int:
     root = os.open(spec["tree"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     stubs = Stubs(root)
     stubs.make(mounts.targets(spec))
-    emulation = Emulation(spec, root)
+    emulation = Emulation(spec, root, stubs)
     try:
         emulation.mount_all()
         return _run(spec, life, report, root)

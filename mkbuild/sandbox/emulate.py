@@ -15,6 +15,7 @@ from mkbuild.sandbox.mounts import DEVICES, in_order
 from mkbuild.sandbox.paths import PathError, Walk, open_below, proc
 
 if TYPE_CHECKING:
+    from mkbuild.sandbox.stubs import Stubs
     from mkbuild.sandbox.wire import Wire, WireMount
 
 
@@ -24,12 +25,12 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Emulation:
     """The emulated mounts of one RUN."""
 
-    def __init__(self, spec: "Wire", root: int) -> None:
+    def __init__(self, spec: "Wire", root: int, stubs: "Stubs") -> None:
         self._spec = spec
+        self._stubs = stubs
         self._root = root
         self._undo: list[tuple[int, str, str]] = []
         self._caches: list[tuple[int, int, str]] = []
-        self._devices: list[tuple[int, str]] = []
         self._stash = f"{spec['work']}/stash"
         os.mkdir(self._stash, 0o700)
 
@@ -42,6 +43,7 @@ class Emulation:
         for mount in in_order(self._spec):
             parent, name = self._clear(mount["target"])
             self._mount(mount, parent, name)
+        self._stubs.settle()
 
     def undo(self) -> None:
         """Copy caches back and put everything back as it was."""
@@ -51,11 +53,11 @@ class Emulation:
             os.close(written)
             os.close(cache)
         for parent, name, kept in reversed(self._undo):
+            changed = os.fstat(parent)
             _remove(parent, name)
             if kept:
                 os.rename(kept, name, dst_dir_fd=parent)
-        for parent, name in self._devices:
-            _remove(parent, name)
+            self._stubs.restore_times(parent, changed)
         shutil.rmtree(self._stash)
 
     def _clear(self, path: str) -> tuple[int, str]:
@@ -67,6 +69,7 @@ class Emulation:
         walk.go("..")
         parent = os.dup(walk.fd)
         walk.close()
+        self._stubs.remember(parent)
         kept = f"{self._stash}/{len(self._undo)}"
         os.rename(name, kept, src_dir_fd=parent)
         self._undo.append((parent, name, kept))
@@ -104,13 +107,14 @@ class Emulation:
 
     def _make_devices(self) -> None:
         at = open_below(self._root, "/dev")
+        self._stubs.remember(at)
         for name, number in DEVICES.items():
             try:
                 os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(*number), dir_fd=at)
             except FileExistsError:
                 continue
             os.chmod(f"{proc(at)}/{name}", 0o666)
-            self._devices.append((at, name))
+            self._undo.append((at, name, ""))
 
 
 def copy(source: int, parent: int, name: str) -> None:

@@ -82,16 +82,16 @@ class Walk:
                 self.names.append(name)
         return True
 
-    def make(self, *, directory: bool, created: "Callable[[int, str], None] | None" = None) -> None:
+    def make(self, *, directory: bool, created: "Callable[[int], None] | None" = None) -> None:
         """Create what :meth:`go` found missing: directories, and at the end what is wanted.
 
-        ``created`` is called with the parent's descriptor and the name before each creation.
+        ``created`` is called with the parent's descriptor before each creation.
         """
         while self._todo:
             name = self._todo[0]
             last = not any(part not in ("", ".") for part in self._todo[1:])
             if created:
-                created(self.fd, name)
+                created(self.fd)
             here = list(self.names)
             if directory or not last:
                 os.mkdir(name, DIRECTORY_MODE, dir_fd=self.fd)

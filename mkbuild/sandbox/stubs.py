@@ -5,6 +5,7 @@ real components without following a link: whatever the RUN put in its place stay
 the RUN did not touch gets its time back, so that it equals the state below. Child side.
 """
 
+import errno
 import os
 import stat
 
@@ -18,32 +19,49 @@ if TYPE_CHECKING:
 class Stubs:
     """The stubs of one RUN in one root, given by a descriptor that sees no other mount."""
 
-    __slots__ = ("_made", "_root", "_times")
+    __slots__ = ("_before", "_made", "_root", "_times")
 
     def __init__(self, root: int) -> None:
         self._root = root
         self._made: list[tuple[list[str], str]] = []
+        self._before: dict[str, os.stat_result] = {}
         self._times: dict[str, tuple[int, int, int]] = {}
 
     def make(self, targets: "Iterable[tuple[str, bool]]") -> None:
         """Create each missing target (path, whether it is a directory) and its parents."""
-        before: dict[str, os.stat_result] = {}
-
-        def remember(parent: int, _name: str) -> None:
-            before.setdefault(os.readlink(proc(parent)), os.fstat(parent))
-
         for path, directory in targets:
             walk = Walk(self._root)
             try:
                 if not walk.go(path):
-                    walk.make(directory=directory, created=remember)
+                    walk.make(directory=directory, created=self.remember)
             finally:
                 self._made += walk.made
                 walk.close()
-        base = os.readlink(proc(self._root))
-        for place, old in before.items():
+        self.settle()
+
+    def remember(self, parent: int) -> None:
+        """Remember the times of a directory that is about to be changed."""
+        self._before.setdefault(os.readlink(proc(parent)), os.fstat(parent))
+
+    def settle(self) -> None:
+        """Note the times that our own changes gave: whatever they are later, the RUN did it."""
+        for place, old in self._before.items():
             now = os.lstat(place).st_mtime_ns
-            self._times[place.removeprefix(base)] = (now, old.st_atime_ns, old.st_mtime_ns)
+            self._times[place] = (now, old.st_atime_ns, old.st_mtime_ns)
+
+    def restore_times(self, parent: int, changed: os.stat_result) -> None:
+        """Give a directory, which we changed back, its times before or those that the RUN gave.
+
+        ``changed``: what the directory was before that.
+        """
+        key = os.readlink(proc(parent))
+        made_at, atime, mtime = self._times.get(key, (-1, 0, 0))
+        if made_at == changed.st_mtime_ns:
+            # the next change in the same directory has to find it as this one did
+            self._times[key] = (mtime, atime, mtime)
+            os.utime(proc(parent), ns=(atime, mtime))
+        else:
+            os.utime(proc(parent), ns=(changed.st_atime_ns, changed.st_mtime_ns))
 
     def remove(self) -> None:
         """Remove what is still an empty stub, deepest first."""
@@ -52,33 +70,25 @@ class Stubs:
                 parent = open_below(self._root, "/".join(names), follow=False)
             except PathError:
                 continue
+            changed = os.fstat(parent)
             try:
-                self._remove(parent, names, name)
+                if _remove_empty(parent, name):
+                    self.restore_times(parent, changed)
             finally:
                 os.close(parent)
 
-    def _remove(self, parent: int, names: list[str], name: str) -> None:
-        try:
-            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        except FileNotFoundError:
-            return
-        times = os.fstat(parent)
+
+def _remove_empty(parent: int, name: str) -> bool:
+    """Remove an empty directory or file; tell whether it was one."""
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode):
-            try:
-                os.rmdir(name, dir_fd=parent)
-            except OSError as error:
-                if error.errno != 39:  # noqa: PLR2004 - ENOTEMPTY: the RUN's
-                    raise
-                return
-        elif stat.S_ISREG(found.st_mode) and found.st_size == 0:
+            os.rmdir(name, dir_fd=parent)
+            return True
+        if stat.S_ISREG(found.st_mode) and found.st_size == 0:
             os.unlink(name, dir_fd=parent)
-        else:
-            return
-        key = "".join(f"/{part}" for part in names)
-        made_at, atime, mtime = self._times.get(key, (-1, 0, 0))
-        if made_at == times.st_mtime_ns:
-            # the next stub in the same directory has to find it as this one did
-            self._times[key] = (mtime, atime, mtime)
-            os.utime(proc(parent), ns=(atime, mtime))
-        else:
-            os.utime(proc(parent), ns=(times.st_atime_ns, times.st_mtime_ns))
+            return True
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):  # the RUN's
+            raise
+    return False

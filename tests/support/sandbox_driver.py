@@ -11,8 +11,9 @@ from typing import Any
 
 from mkbuild.errors import MkbuildError
 from mkbuild.sandbox import userns
+from mkbuild.sandbox.chroot import ChrootSandbox
 from mkbuild.sandbox.namespace import NamespaceSandbox
-from mkbuild.sandbox.spec import MountSpec, RunSpec
+from mkbuild.sandbox.spec import MountSpec, RunSpec, Sandbox
 
 
 def build(raw: dict[str, Any]) -> RunSpec:
@@ -29,8 +30,9 @@ def _value(name: str, value: Any) -> Any:
 
 
 def main() -> None:
-    entered = userns.enter()
-    sandbox = NamespaceSandbox()
+    chroot = "--chroot" in sys.argv
+    entered = userns.UserNamespace("root") if chroot else userns.enter()
+    sandbox: Sandbox = ChrootSandbox() if chroot else NamespaceSandbox()
     results: list[dict[str, object]] = [{"mode": entered.mode, "reason": entered.reason}]
     streaming = "--stream" in sys.argv
     for raw in json.load(sys.stdin):

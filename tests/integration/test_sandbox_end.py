@@ -1,0 +1,138 @@
+"""However a RUN ends, nothing of it is left: no process, no mount."""
+
+import os
+import select
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mkbuild.errors import CancelledError
+from mkbuild.sandbox.chroot import ChrootSandbox
+from mkbuild.sandbox.namespace import NamespaceSandbox
+from mkbuild.sandbox.spec import RunSpec, Sandbox
+from tests.support.sandbox_users import User, busybox_root, encode, make_user, public_directory
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    yield from public_directory()
+
+
+def processes(marker: str) -> list[int]:
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (place / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [found for child in map(int, children) for found in (child, *descendants(child))]
+
+
+def mounts() -> int:
+    return len(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def spec(sandbox: Sandbox, place: Path, script: str) -> RunSpec:
+    lower = busybox_root(place / "lower")
+    (place / "upper").mkdir()
+    (place / "work").mkdir()
+    upper, work = str(place / "upper"), str(place / "work")
+    argv, env = ("/bin/sh", "-c", script), {"PATH": "/bin"}
+    if sandbox.mode == "chroot":
+        return RunSpec(argv, env, tree=str(lower), work=work)
+    return RunSpec(argv, env, lowers=(str(lower),), upper=upper, work=work)
+
+
+@pytest.fixture(params=[NamespaceSandbox, ChrootSandbox])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    made: Sandbox = request.param()
+    return made
+
+
+def marker(tmp_path: Path) -> str:
+    """Return a duration that no other process sleeps."""
+    return str(1_000_000 + hash(tmp_path) % 1_000_000)
+
+
+def test_a_daemon_dies_with_its_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    unique, before = marker(tmp_path), mounts()
+    script = f"setsid sleep {unique} & (setsid sleep {unique} &); exit 4"
+    outcome = sandbox.run(spec(sandbox, tmp_path, script), lambda _fd, _data: None)
+    assert outcome.status == 4
+    assert (processes(unique), mounts()) == ([], before)
+
+
+def test_cancel_ends_everything(sandbox: Sandbox, tmp_path: Path) -> None:
+    unique, before = marker(tmp_path), mounts()
+
+    def output(_fd: int, data: bytes) -> None:
+        assert data == b"ready\n"
+        sandbox.cancel()
+
+    script = f"sleep {unique} & echo ready; sleep {unique}"
+    with pytest.raises(CancelledError):
+        sandbox.run(spec(sandbox, tmp_path, script), output)
+    assert (processes(unique), mounts()) == ([], before)
+    with pytest.raises(CancelledError):
+        sandbox.run(RunSpec(("true",), {}, tree="/", work="/"), output)
+
+
+def test_cancel_from_another_thread(sandbox: Sandbox, tmp_path: Path) -> None:
+    ready = threading.Event()
+    canceller = threading.Thread(target=lambda: (ready.wait(), sandbox.cancel()))
+    canceller.start()
+    with pytest.raises(CancelledError):
+        sandbox.run(spec(sandbox, tmp_path, "echo; sleep 1000000"), lambda _f, _d: ready.set())
+    canceller.join()
+
+
+def test_an_error_of_the_receiver_ends_the_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    unique = marker(tmp_path)
+
+    def output(_fd: int, _data: bytes) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sandbox.run(spec(sandbox, tmp_path, f"echo; sleep {unique}"), output)
+    assert processes(unique) == []
+
+
+@pytest.mark.userns
+@pytest.mark.parametrize("mode", ["root", "ranges", "one-id"])
+def test_nothing_survives_kill_9_of_the_build(mode: str, tmp_path: Path) -> None:
+    user: User = make_user(mode, tmp_path)
+    user.own(tmp_path)
+    unique, before = marker(tmp_path), mounts()
+    lower = busybox_root(tmp_path / "lower")
+    script = f"setsid sleep {unique} & sleep {unique} & echo ready; sleep {unique}"
+    with subprocess.Popen(
+        [*user.command(), "--stream"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as build:
+        assert build.stdin is not None
+        assert build.stdout is not None
+        build.stdin.write(encode([user.spec(lower, script)]))
+        build.stdin.close()
+        ready = build.stdout.readline()
+        watched = [os.pidfd_open(pid) for pid in descendants(build.pid)]
+        os.killpg(build.pid, signal.SIGKILL)
+    assert ready == b"ready\n"
+    assert len(watched) >= len(["supervisor", "init", "shell", "sleep", "sleep"])
+    for fd in watched:
+        assert select.select([fd], [], [], 20)[0], "it lives on"
+        os.close(fd)
+    assert (processes(unique), mounts()) == ([], before)
