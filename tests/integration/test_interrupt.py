@@ -32,9 +32,11 @@ def test_a_signal_ends_the_build(tmp_path: Path, number: signal.Signals) -> None
         command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            if "| started as" in line:
-                break
+        seen = ""
+        while "| started as" not in seen:
+            line = process.stderr.readline()
+            assert line, f"it ended before: {seen}"
+            seen += line
         inside = children(process.pid)
         assert inside
         process.send_signal(number)
