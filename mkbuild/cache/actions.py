@@ -89,6 +89,17 @@ class KeyValueActionCache:
         }
         self._put("layer", records, replace=replace)
 
+    def get_bases(self, names: Sequence[Digest]) -> Mapping[Digest, Digest]:
+        """Look up the TOCs of base layers by a digest that names what is in them: a diff ID."""
+        return self._get("base", {name: digests.hex_of(name) for name in names}, codec.decode_base)
+
+    def put_bases(self, tocs: Mapping[Digest, Digest], *, replace: bool = False) -> None:
+        """Remember the TOCs of base layers."""
+        records = {
+            digests.hex_of(name): Record(codec.encode_base(toc)) for name, toc in tocs.items()
+        }
+        self._put("base", records, replace=replace)
+
     def get_tocs(self, wanted: Sequence[Digest]) -> Mapping[Digest, TocRecord]:
         """Look up where TOCs are (shared stores alone say so), in one batch."""
         found = self._get("toc", {toc: digests.hex_of(toc) for toc in wanted}, codec.decode_toc)

@@ -17,6 +17,7 @@ from mkbuild.digest import Digest
 from mkbuild.store.tocs import TocParts
 
 _STEP, _LAYER, _TOC = b"mkbuild.step.v1", b"mkbuild.layer.v1", b"mkbuild.toc.v1"
+_BASE = b"mkbuild.base.v1"
 _T = TypeVar("_T")
 _MAX_SIZE = 1 << 50
 
@@ -72,6 +73,16 @@ def decode_layer(data: bytes) -> LayerRecord:
         diff_id=_digest(fields["diff_id"]),
         toc=_digest(fields["toc"]),
     )
+
+
+def encode_base(toc: Digest) -> bytes:
+    """Encode which TOC a base layer has."""
+    return _pack(_BASE, {"toc": toc})
+
+
+def decode_base(data: bytes) -> Digest:
+    """Decode which TOC a base layer has; raises ValueError."""
+    return _digest(_unpack(_BASE, data, {"toc"})["toc"])
 
 
 def encode_toc(record: TocRecord) -> bytes:

@@ -12,8 +12,7 @@ from mkbuild.cache.aging import Aging
 from mkbuild.cache.health import Health
 from mkbuild.cache.patience import Patience
 from mkbuild.cache.protocol import BlobCarrier, KeyValue
-from mkbuild.cache.settings import CacheSettings, RemoteSettings
-from mkbuild.cache.sqlite import SqliteKeyValue
+from mkbuild.cache.settings import RemoteSettings
 from mkbuild.cache.tier import Carrier, Tier
 from mkbuild.cache.tiered import TieredCache
 from mkbuild.errors import UsageError
@@ -41,21 +40,21 @@ class _Remote:
     limit: int | None = None
 
 
-def open_cache(
-    settings: CacheSettings,
-    store: BlobStore,
+def open_cache(  # noqa: PLR0913 -- composition
+    local: KeyValue,
+    remotes: Sequence[RemoteSettings],
     *,
+    store: BlobStore,
     client_for: ClientFor,
     warn: Callable[[str], None],
     carriers: Sequence[Carrier] = (),
 ) -> TieredCache:
-    """Make the caches that the settings name, over the local blob store.
+    """Make an action cache over a local key-value store, a blob store, and shared caches in order.
 
     ``carriers`` as in :class:`mkbuild.cache.tiered.TieredCache`. Raises UsageError where a setting
     makes no sense, or needs a package that is not installed.
     """
-    local = SqliteKeyValue(settings.local, ttl=settings.local_ttl, warn=warn)
-    tiers = [_tier(remote, client_for, warn) for remote in settings.remotes if remote.mode != "off"]
+    tiers = [_tier(remote, client_for, warn) for remote in remotes if remote.mode != "off"]
     return TieredCache(
         KeyValueActionCache(local, Health(local.name, warn)),
         tiers,
@@ -63,6 +62,19 @@ def open_cache(
         carriers=carriers,
         patience=Patience(),
     )
+
+
+def registry_carrier(
+    client: "Client", repository: str, *, warn: Callable[[str], None], writable: bool = True
+) -> Carrier:
+    """Let the layers of entries that caches such as Redis hold travel by a repository of images.
+
+    ``client`` as :data:`ClientFor` makes one.
+    """
+    from mkbuild.cache.registry import RegistryCache
+
+    cache = RegistryCache(client, repository, aging=Aging(0), writable=writable)
+    return Carrier(cache, Health(cache.name, warn), writable=writable)
 
 
 def _tier(settings: RemoteSettings, client_for: ClientFor, warn: Callable[[str], None]) -> Tier:

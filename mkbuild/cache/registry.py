@@ -104,7 +104,7 @@ class RegistryCache:
         """Download a blob of the repository."""
         descriptor = Descriptor(_BLOB_TYPE, digest, size)
         with _plain_errors():
-            if not registry_blobs.exists(self._client, self._repository, descriptor):
+            if not self._has(digest):
                 return False
             registry_blobs.download(self._client, self._repository, descriptor, into)
         return True

@@ -1,8 +1,7 @@
-"""What the caches of an invocation are to be, as plain values."""
+"""What the shared caches of an invocation are to be, as plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mkbuild.cache.aging import DEFAULT_TTL
@@ -42,12 +41,3 @@ class RemoteSettings:
     def writable(self) -> bool:
         """Whether results are shared with it."""
         return self.mode in {"read-write", "write-only"}
-
-
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
-    """The local cache (a file, and the life of its entries) and the shared ones, in order."""
-
-    local: Path
-    local_ttl: int = DEFAULT_TTL
-    remotes: tuple[RemoteSettings, ...] = ()

@@ -50,6 +50,7 @@ class TieredCache:
         self._patience = patience or Patience()
         self._sharing = {id(tier): Sharing(tier.health) for tier in self._tiers}
         self._origins: dict[object, str] = {}
+        self._told: set[tuple[int, Digest]] = set()
 
     def get_steps(self, keys: Sequence[ActionKey]) -> Mapping[ActionKey, StepResult]:
         """Look up step results."""
@@ -82,7 +83,24 @@ class TieredCache:
 
         self._share(share, layer.size)
 
-    def came_from(self, key: ActionKey | StatePair) -> str | None:
+    def get_bases(self, names: Sequence[Digest]) -> Mapping[Digest, Digest]:
+        """Look up the TOCs of base layers by their diff IDs (or another digest of their content).
+
+        So a machine that only copies onto a base needs no layer of it.
+        """
+        return self._get(names, KeyValueActionCache.get_bases, KeyValueActionCache.put_bases)
+
+    def put_base(self, name: Digest, toc: Digest, *, replace: bool = False) -> None:
+        """Remember the TOC of a base layer, and share it."""
+        self._local.put_bases({name: toc}, replace=replace)
+
+        def share(tier: Tier) -> None:
+            self._share_toc(tier, toc, replace=replace)
+            tier.cache.put_bases({name: toc}, replace=replace)
+
+        self._share(share)
+
+    def came_from(self, key: ActionKey | StatePair | Digest) -> str | None:
         """Return which shared cache a hit of this run came from; None for the local one."""
         return self._origins.get(key)
 
@@ -162,7 +180,8 @@ class TieredCache:
                 self._sharing[id(tier)].submit(lambda tier=tier: job(tier), size)  # type: ignore[misc]
 
     def _share_toc(self, tier: Tier, toc: Digest, *, replace: bool) -> None:
-        if not replace and toc in tier.cache.get_tocs([toc]):
+        told = (id(tier), toc)
+        if told in self._told or (not replace and toc in tier.cache.get_tocs([toc])):
             return
         blobs = MemoryBlobStore()
         record = tocs.pack(self._store, toc, blobs)
@@ -170,6 +189,7 @@ class TieredCache:
             return
         if all(self._send(tier, ref.digest, ref.size, blobs) for ref in record.refs()):
             tier.cache.put_toc(record, replace=replace)
+            self._told.add(told)
 
     def _send(self, tier: Tier, digest: Digest, size: int | None, source: BlobStore) -> bool:
         """Bring a blob to where the readers of a tier find it: there, or to another carrier.

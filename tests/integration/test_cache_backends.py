@@ -9,11 +9,11 @@ import pytest
 
 from mkbuild.cache.settings import RemoteSettings
 from mkbuild.digest import Digest
-from mkbuild.store.tocs import get_toc
+from mkbuild.store.tocs import get_toc, put_toc
 from tests.support.caches import Machines, layer_of, make_machines, make_result, share
 from tests.support.nginx import NginxServer
-from tests.support.redis import RedisServer
-from tests.support.registry import RealRegistry
+from tests.support.redis import RedisServer, redis_server
+from tests.support.registry import Certificates, RealRegistry
 
 KEY = b"0123456789abcdef0123456789abcdef"
 
@@ -82,6 +82,19 @@ def test_a_big_structure_comes_without_its_contents(machines: Machines) -> None:
     assert get_toc(second.store, result.layer.toc, contents=True) is None
     assert cache.fetch_tocs([result.layer.toc], contents=True) == {result.layer.toc}
     assert get_toc(second.store, result.layer.toc, contents=True) == result.toc
+
+
+def test_a_second_machine_knows_what_a_base_layer_holds(machines: Machines) -> None:
+    first, second = machines(), machines()
+    result = make_result("base", 5000)
+    cache = first.run()
+    toc = put_toc(first.store, result.toc)
+    cache.put_base(result.layer.diff_id, toc)
+    cache.flush()
+    found = second.run()
+    assert found.get_bases([result.layer.diff_id, toc]) == {result.layer.diff_id: toc}
+    assert found.fetch_tocs([toc], contents=False) == {toc}
+    assert not found.fetch(result.layer.digest, result.layer.size)
 
 
 def test_hits_are_local_from_then_on(machines: Machines) -> None:
@@ -284,3 +297,35 @@ def test_redis_keeps_no_layers(redis: RedisServer, tmp_path: Path) -> None:
     assert cache.fetch_tocs([result.layer.toc], contents=True) == {result.layer.toc}
     assert not cache.fetch(result.layer.digest, result.layer.size)
     assert reader.warnings == []
+
+
+@pytest.mark.redis
+@pytest.mark.registry
+def test_layers_of_redis_travel_by_the_registry_of_the_images(
+    redis: RedisServer, registry: RealRegistry, tmp_path: Path
+) -> None:
+    unique = uuid4().hex
+    machines = make_machines(tmp_path, RemoteSettings("redis", redis.url, scope=unique))
+    first, second = machines(), machines()
+    first.images = second.images = f"{registry.address}/{unique}/image"
+    result = make_result("a")
+    share(first, result)
+    cache = second.run()
+    assert cache.get_layers([result.pair]) == {result.pair: result.layer}
+    assert cache.available([result.layer]) == {result.layer.digest}
+    assert cache.fetch(result.layer.digest, result.layer.size)
+    assert first.warnings == second.warnings == []
+
+
+@pytest.mark.redis
+def test_redis_over_tls(certificates: Certificates, tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis", tls=certificates) as server:
+        result = make_result("a")
+        trusted = RemoteSettings("redis", f"{server.url}?ssl_ca_certs={certificates.ca}")
+        machines = make_machines(tmp_path, trusted)
+        share(machines(), result)
+        reader = machines()
+        assert reader.run().get_steps([result.key]) == {result.key: result.step}
+        stranger = machines(place=server.url)
+        assert stranger.run().get_steps([result.key]) == {}
+        assert len(stranger.warnings) == 1

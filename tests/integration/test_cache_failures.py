@@ -11,7 +11,7 @@ from mkbuild.cache.health import Health
 from mkbuild.cache.open import open_cache
 from mkbuild.cache.patience import Patience
 from mkbuild.cache.redis import RedisCache
-from mkbuild.cache.settings import CacheSettings, Kind, RemoteSettings
+from mkbuild.cache.settings import Kind, RemoteSettings
 from mkbuild.cache.sqlite import SqliteKeyValue
 from mkbuild.cache.tiered import TieredCache
 from mkbuild.store.memory import MemoryBlobStore
@@ -58,8 +58,9 @@ def place(kind: Kind, port: int) -> str:
 
 def run(tmp_path: Path, remote: RemoteSettings, warnings: list[str]) -> TieredCache:
     """Begin a run that has little patience."""
-    settings = CacheSettings(tmp_path / "actions.db", remotes=(remote,))
-    cache = open_cache(settings, MemoryBlobStore(), client_for=client_for, warn=warnings.append)
+    local = SqliteKeyValue(tmp_path / "actions.db", warn=warnings.append)
+    store = MemoryBlobStore()
+    cache = open_cache(local, [remote], store=store, client_for=client_for, warn=warnings.append)
     cache._patience = Patience(0.1)
     return cache
 

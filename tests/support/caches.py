@@ -8,9 +8,10 @@ import pytest
 
 from mkbuild import digest as digests
 from mkbuild.action import ActionKey, LayerRecord, StateID, StepResult
-from mkbuild.cache.open import open_cache
+from mkbuild.cache.open import open_cache, registry_carrier
 from mkbuild.cache.registry import impatient
-from mkbuild.cache.settings import CacheSettings, RemoteSettings
+from mkbuild.cache.settings import RemoteSettings
+from mkbuild.cache.sqlite import SqliteKeyValue
 from mkbuild.cache.tiered import TieredCache
 from mkbuild.digest import Digest
 from mkbuild.filesystem import toc as tocs
@@ -32,13 +33,27 @@ class Machine:
 
     directory: Path
     remotes: tuple[RemoteSettings, ...]
+    images: str = ""
+    """Repository of a registry that layers travel by, ``host:port/name``."""
     store: MemoryBlobStore = field(default_factory=MemoryBlobStore)
     warnings: list[str] = field(default_factory=list)
 
     def run(self) -> TieredCache:
         """Begin an invocation."""
-        settings = CacheSettings(self.directory / "actions.db", remotes=self.remotes)
-        return open_cache(settings, self.store, client_for=client_for, warn=self.warnings.append)
+        warn = self.warnings.append
+        local = SqliteKeyValue(self.directory / "actions.db", warn=warn)
+        carriers = []
+        if self.images:
+            host, _, repository = self.images.partition("/")
+            carriers = [registry_carrier(client_for(host, repository), repository, warn=warn)]
+        return open_cache(
+            local,
+            self.remotes,
+            store=self.store,
+            client_for=client_for,
+            warn=warn,
+            carriers=carriers,
+        )
 
 
 Machines = Callable[..., Machine]

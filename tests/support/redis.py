@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.registry import free_port, wait_for_port
+from tests.support.registry import Certificates, free_port, wait_for_port
 
 
 @dataclass(frozen=True)
 class RedisServer:
     port: int
     process: subprocess.Popen[bytes]
-    password: str
+    scheme: str
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"{self.scheme}://localhost:{self.port}/0"
 
     def stop(self) -> None:
         self.process.kill()
@@ -25,16 +25,24 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(directory: Path, password: str = "") -> Iterator[RedisServer]:
+def redis_server(
+    directory: Path, password: str = "", tls: Certificates | None = None
+) -> Iterator[RedisServer]:
     directory.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), directory / "redis.log"
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    command = ["redis-server", "--bind", "127.0.0.1", "--save", ""]
+    if tls is None:
+        command += ["--port", str(port)]
+    else:
+        command += ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
+        command += ["--tls-cert-file", str(tls.cert), "--tls-key-file", str(tls.key)]
+        command += ["--tls-ca-cert-file", str(tls.ca)]
     command += ["--dir", str(directory), "--logfile", str(log)]
     if password:
         command += ["--requirepass", password]
     with subprocess.Popen(command) as process:
         try:
             wait_for_port(port, process, log)
-            yield RedisServer(port, process, password)
+            yield RedisServer(port, process, "redis" if tls is None else "rediss")
         finally:
             process.kill()
