@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def interpreter() -> list[str]:
@@ -27,5 +27,5 @@ def function(module: str, name: str, *arguments: str) -> list[str]:
     The function finds ``arguments`` in ``sys.argv[1:]``. Nothing of the environment, of site
     packages or of the user's directories is read, which is also what makes the start short.
     """
-    code = f"import sys;sys.path.append({str(_ROOT)!r});from {module} import {name};{name}()"
+    code = f"import sys;sys.path.append({str(ROOT)!r});from {module} import {name};{name}()"
     return [*interpreter(), "-I", "-S", "-c", code, *arguments]
