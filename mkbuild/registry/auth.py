@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from mkbuild.errors import RegistryError
+from mkbuild.registry.answer import Answer
 from mkbuild.registry.config import host_of
 from mkbuild.registry.credentials import Credentials
 from mkbuild.registry.retry import STATUSES, TransientError, retry_after
-from mkbuild.registry.transport import Answer, Transport
+from mkbuild.registry.transport import Transport
 
 _CLIENT = "mkbuild"
 _TOKEN_ANSWER = 1 << 20

@@ -1,21 +1,21 @@
-"""The client of one registry (OCI distribution spec 1.1): manifests, tags, referrers, requests."""
+"""The client of one registry (OCI distribution spec 1.1): requests, manifests."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import responses
 from typing import Any, TypeVar
-from urllib.parse import urljoin
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
-from mkbuild.errors import ArchiveError, RegistryError
+from mkbuild.errors import RegistryError
 from mkbuild.oci import mediatype
 from mkbuild.oci.model import Descriptor, Index, Manifest
+from mkbuild.registry.answer import Answer
 from mkbuild.registry.auth import Authorizer
 from mkbuild.registry.config import RegistrySettings
 from mkbuild.registry.credentials import Credentials
+from mkbuild.registry.documents import SCHEMA1, parse_document, schema1_error
 from mkbuild.registry.retry import (
     STATUSES,
     Pause,
@@ -24,7 +24,7 @@ from mkbuild.registry.retry import (
     retry,
     retry_after,
 )
-from mkbuild.registry.transport import Answer, Transport
+from mkbuild.registry.transport import Transport
 
 T = TypeVar("T")
 
@@ -32,9 +32,7 @@ MAX_DOCUMENT = 4 << 20
 """Largest manifest or index, in bytes: what registries accept."""
 
 _MAX_REDIRECTS = 5
-_MAX_TAG_PAGES = 1000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SCHEMA1 = frozenset({mediatype.DOCKER_SCHEMA1, mediatype.DOCKER_SCHEMA1_SIGNED})
 _ACCEPT = ", ".join(sorted(mediatype.MANIFESTS | mediatype.INDEXES))
 
 OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
@@ -184,12 +182,12 @@ class Client:
         )
         if answer.status == NOT_FOUND:
             return None
-        kind, text = _media_type(answer), answer.headers.get("Docker-Content-Digest")
+        kind, text = media_type(answer), answer.headers.get("Docker-Content-Digest")
         length = answer.headers.get("Content-Length") or ""
         if answer.status != OK or text is None or not length.isdigit():
             return self.document(repository, target).descriptor()
-        if kind in _SCHEMA1:
-            raise _schema1(f"{self.registry}/{repository}{_joint(target)}")
+        if kind in SCHEMA1:
+            raise schema1_error(f"{self.registry}/{repository}{_joint(target)}")
         digest = self._digest(text)
         if ":" in target and digest != target:
             raise RegistryError(
@@ -215,7 +213,7 @@ class Client:
         wanted = self._digest(target) if ":" in target else stated and self._digest(stated)
         if wanted and wanted != actual:
             raise RegistryError(f"{name}: the registry sent {actual}, not {wanted}")
-        return parse_document(data, _media_type(answer), name)
+        return parse_document(data, media_type(answer), name)
 
     def _digest(self, text: str) -> Digest:
         try:
@@ -244,144 +242,13 @@ class Client:
             )
         return document.digest
 
-    def tags(self, repository: str) -> list[str]:
-        """List the tags of a repository, page by page; empty where there is no repository."""
-        tags: list[str] = []
-        url = self.url(repository, "tags", "list")
-        for _ in range(_MAX_TAG_PAGES):
-            answer, data = self.request(
-                Request(
-                    "GET",
-                    url,
-                    (pull_scope(repository),),
-                    f"listing the tags of {repository}",
-                    frozenset({OK, NOT_FOUND}),
-                )
-            )
-            if answer.status == NOT_FOUND:
-                return tags
-            tags += _tag_page(data, f"{self.registry}/{repository}")
-            following = self._next_page(answer)
-            if following is None:
-                return tags
-            url = following
-        raise RegistryError(f"{self.registry}/{repository}: the list of tags has no end")
-
-    def _next_page(self, answer: Answer) -> str | None:
-        link = answer.headers.get("Link", "")
-        target, _, relation = link.partition(">")
-        if not target.startswith("<") or 'rel="next"' not in relation:
-            return None
-        return self.transport.check(urljoin(answer.url, target[1:]))
-
-    def referrers(self, repository: str, subject: Digest) -> Index:
-        """Return what refers to a manifest: by the API, else by the fallback tag; may be empty."""
-        answer, data = self.request(
-            Request(
-                "GET",
-                self.url(repository, "referrers", subject),
-                (pull_scope(repository),),
-                f"listing what refers to {repository}@{subject}",
-                frozenset({OK, NOT_FOUND}),
-            )
-        )
-        if answer.status == OK and _media_type(answer) == mediatype.OCI_INDEX:
-            return _as_index(data, f"{self.registry}/{repository}")
-        tag = fallback_tag(subject)
-        if self.head(repository, tag) is None:
-            return Index.build(())
-        found = self.document(repository, tag)
-        return found if isinstance(found, Index) else Index.build(())
-
-    def add_referrer(self, repository: str, referrer: Manifest) -> None:
-        """Store a manifest with a subject; where the registry has no API, list it under the tag."""
-        if referrer.subject is None:
-            message = "a referrer needs a subject"
-            raise ValueError(message)
-        answer, _ = self.request(
-            Request(
-                "PUT",
-                self.url(repository, "manifests", referrer.digest),
-                (push_scope(repository),),
-                f"storing {repository}@{referrer.digest}",
-                frozenset({OK, CREATED, ACCEPTED}),
-                {"Content-Type": referrer.media_type},
-            ),
-            referrer.raw,
-        )
-        if answer.headers.get("OCI-Subject") == referrer.subject.digest:
-            return
-        known = self.referrers(repository, referrer.subject.digest).manifests
-        if all(entry.digest != referrer.digest for entry in known):
-            index = Index.build((*known, referrer.descriptor()))
-            self.put_document(repository, fallback_tag(referrer.subject.digest), index)
-
     def close(self) -> None:
         """Close all connections."""
         self.transport.close()
 
 
-def fallback_tag(subject: Digest) -> str:
-    """Tag under which referrers are listed where the API is missing (distribution spec 1.1)."""
-    return subject.replace(":", "-")
-
-
-def parse_document(data: bytes, content_type: str, name: str) -> Manifest | Index:
-    """Read a manifest or index whose own media type must be what the registry says it is.
-
-    Raises RegistryError; schema 1 is refused by name.
-    """
-    if content_type in _SCHEMA1:
-        raise _schema1(name)
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise RegistryError(f"{name}: the manifest is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise RegistryError(f"{name}: the manifest is not a JSON object")
-    if document.get("schemaVersion") == 1:
-        raise _schema1(name)
-    stated = document.get("mediaType") or content_type
-    if stated != content_type:
-        raise RegistryError(
-            f"{name}: the registry calls it {content_type or 'nothing'}, itself says {stated}"
-        )
-    try:
-        if stated in mediatype.MANIFESTS:
-            return Manifest.parse(data, stated)
-        if stated in mediatype.INDEXES:
-            return Index.parse(data, stated)
-    except ArchiveError as error:
-        raise RegistryError(f"{name}: {error.message}") from error
-    raise RegistryError(
-        f"{name}: {stated or 'no type at all'} is no type of manifest",
-        hint="is this the address of a registry (and not of its web page)?",
-    )
-
-
-def _schema1(name: str) -> RegistryError:
-    return RegistryError(
-        f"{name} is a docker schema 1 manifest, which has no content digests to trust",
-        hint="copy it to a current registry with skopeo copy --format v2s2",
-    )
-
-
-def _as_index(data: bytes, name: str) -> Index:
-    try:
-        return Index.parse(data, mediatype.OCI_INDEX)
-    except ArchiveError as error:
-        raise RegistryError(f"{name}: {error.message}") from error
-
-
-def _tag_page(data: bytes, name: str) -> list[str]:
-    try:
-        tags = json.loads(data).get("tags") or []
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise RegistryError(f"{name}: the list of tags is malformed: {error}") from error
-    return [tag for tag in tags if isinstance(tag, str)]
-
-
-def _media_type(answer: Answer) -> str:
+def media_type(answer: Answer) -> str:
+    """Return an answer's Content-Type without its parameters."""
     return (answer.headers.get("Content-Type") or "").partition(";")[0].strip()
 
 

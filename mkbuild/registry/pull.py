@@ -11,8 +11,9 @@ from mkbuild.events import Message
 from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
 from mkbuild.oci.platform import matches, select
 from mkbuild.oci.reference import Reference
-from mkbuild.registry.client import MAX_DOCUMENT, parse_document
+from mkbuild.registry.client import MAX_DOCUMENT
 from mkbuild.registry.clients import Clients
+from mkbuild.registry.documents import parse_document
 from mkbuild.registry.flight import InFlight
 from mkbuild.registry.sources import Source, sources_of
 from mkbuild.store.layout import document_type

@@ -8,9 +8,10 @@ from mkbuild.errors import ArchiveError, RegistryError
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.oci.reference import Reference
 from mkbuild.registry import blobs
-from mkbuild.registry.client import Client, parse_document
+from mkbuild.registry.client import Client
 from mkbuild.registry.clients import Clients
 from mkbuild.registry.config import LAYOUT_MIRROR, canonical_registry
+from mkbuild.registry.documents import parse_document
 from mkbuild.store.layout import Layout
 from mkbuild.store.protocol import BlobStore
 

@@ -5,117 +5,28 @@ certificate and Authorization go to the registry's own origin only, HTTPS never 
 public registry cannot direct us to an address of this machine or its network.
 """
 
-import json
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urljoin, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import NewConnectionError
 
 from mkbuild import __version__
 from mkbuild.errors import RegistryError
 from mkbuild.oci.reference import DOCKER_HUB
+from mkbuild.registry.answer import CHUNK, Answer
 from mkbuild.registry.config import RegistrySettings, host_of, is_loopback
 from mkbuild.registry.retry import TransientError
 
-CHUNK = 1 << 18
 _CONNECT_TIMEOUT = 10.0
-_ERROR_BODY = 1 << 16
 _HUB_HOST = "registry-1.docker.io"
-
-
-class Answer:
-    """A response whose body has not been read; closing it gives its connection back."""
-
-    def __init__(self, response: requests.Response, url: str, where: str) -> None:
-        self._response = response
-        self._where = where
-        self._words: str | None = None
-        self.url = url
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-
-    def chunks(self) -> Iterator[bytes]:
-        """Iterate over the body's bytes as they were sent; TransientError where it breaks off."""
-        try:
-            yield from self._response.raw.stream(CHUNK, decode_content=False)
-        except ReadTimeoutError as error:
-            raise TransientError(f"{self._where}: no data arrived in time") from error
-        except (ProtocolError, OSError, HTTPError) as error:
-            raise TransientError(f"{self._where}: the connection broke off: {error}") from error
-
-    def read(self, limit: int) -> bytes:
-        """Read the body; RegistryError where it is longer than ``limit`` bytes."""
-        data = bytearray()
-        for chunk in self.chunks():
-            data += chunk
-            if len(data) > limit:
-                raise RegistryError(f"{self._where}: the answer is larger than {limit} bytes")
-        return bytes(data)
-
-    def settle(self) -> Self:
-        """Read what the registry says of a failure, and give the connection back."""
-        self._words = self.problem()
-        self.close()
-        return self
-
-    def problem(self) -> str:
-        """Return the registry's own words: ``CODE message; …``, or how the body begins."""
-        if self._words is not None:
-            return self._words
-        data = bytearray()
-        # The status is known already: half of an explanation is as good.
-        with suppress(TransientError):
-            for chunk in self.chunks():
-                data += chunk
-                if len(data) > _ERROR_BODY:
-                    break
-        return _explain(bytes(data))
-
-    def location(self) -> str | None:
-        """Return the Location header as an absolute URL."""
-        target = self.headers.get("Location")
-        return urljoin(self.url, target) if target else None
-
-    def close(self) -> None:
-        """Give the connection back for the next request; a long unread body costs it."""
-        length = self.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) <= _ERROR_BODY:
-            with suppress(TransientError):
-                for _ in self.chunks():
-                    pass
-        self._response.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _explain(data: bytes) -> str:
-    try:
-        errors = json.loads(data)["errors"]
-        texts = [f"{e.get('code', '')} {e.get('message', '')}".strip() for e in errors]
-        details = [str(e["detail"])[:200] for e in errors if isinstance(e.get("detail"), str)]
-        return "; ".join([*texts, *details])[:500]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        text = data.decode("utf-8", "replace")
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 
 class _Adapter(HTTPAdapter):

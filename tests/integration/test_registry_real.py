@@ -14,6 +14,7 @@ from mkbuild.registry.clients import Clients
 from mkbuild.registry.config import Registries
 from mkbuild.registry.config import parse as parse_settings
 from mkbuild.registry.credentials import Keychain
+from mkbuild.registry.listing import add_referrer, referrers, tags
 from mkbuild.registry.pull import Resolver
 from mkbuild.registry.push import Pusher, PushImage
 from mkbuild.store.memory import MemoryBlobStore
@@ -178,8 +179,8 @@ def test_tags_in_pages(registry: RealRegistry, tmp_path: Path) -> None:
     for number in range(5):
         pusher.publish(name.with_tag(f"t{number}"), image)
     client = clients(tmp_path).get(registry.address, "tags/many")
-    assert sorted(client.tags("tags/many")) == [f"t{number}" for number in range(5)]
-    assert client.tags("tags/none") == []
+    assert sorted(tags(client, "tags/many")) == [f"t{number}" for number in range(5)]
+    assert tags(client, "tags/none") == []
 
 
 def test_referrers_by_the_fallback_tag(registry: RealRegistry, tmp_path: Path) -> None:
@@ -188,13 +189,13 @@ def test_referrers_by_the_fallback_tag(registry: RealRegistry, tmp_path: Path) -
     name = reference(registry, "referrers/subject")
     Pusher(clients(tmp_path), store).push(name, PushImage(image))
     client = clients(tmp_path).get(registry.address, name.repository)
-    assert client.referrers(name.repository, image.digest).manifests == ()
+    assert referrers(client, name.repository, image.digest).manifests == ()
     document = json.loads(image.raw)
     document["subject"] = image.descriptor().to_json()
     referrer = Manifest.parse(json.dumps(document).encode())
-    client.add_referrer(name.repository, referrer)
-    client.add_referrer(name.repository, referrer)
-    found = client.referrers(name.repository, image.digest).manifests
+    add_referrer(client, name.repository, referrer)
+    add_referrer(client, name.repository, referrer)
+    found = referrers(client, name.repository, image.digest).manifests
     assert [entry.digest for entry in found] == [referrer.digest]
 
 

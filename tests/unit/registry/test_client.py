@@ -7,8 +7,10 @@ from mkbuild import digest as digests
 from mkbuild.errors import RegistryError
 from mkbuild.oci import mediatype, mutate
 from mkbuild.oci.model import Descriptor, Index, Manifest
-from mkbuild.registry.client import Client, parse_document
+from mkbuild.registry.client import Client
 from mkbuild.registry.config import RegistrySettings
+from mkbuild.registry.documents import parse_document
+from mkbuild.registry.listing import add_referrer, referrers, tags
 from tests.support import faults
 from tests.support.faults import FakeRegistry
 
@@ -164,28 +166,28 @@ def test_the_registrys_words_and_a_hint(server: FakeRegistry, client: Client) ->
 
 
 def test_tags(server: FakeRegistry, client: Client) -> None:
-    assert client.tags("r") == ["docker", "index", "oci"]
+    assert tags(client, "r") == ["docker", "index", "oci"]
     assert server.count("GET", "/tags/list") == 2
 
 
 def test_tags_in_circles(server: FakeRegistry, client: Client) -> None:
     server.fail("GET", "/tags/", faults.status(200, b"garbage"))
     with pytest.raises(RegistryError, match="malformed"):
-        client.tags("r")
+        tags(client, "r")
 
 
 def test_a_next_page_elsewhere(server: FakeRegistry, client: Client) -> None:
     server.fail("GET", "/tags/", faults.status(200, b"{}", Link='<file:///etc/passwd>; rel="next"'))
     with pytest.raises(RegistryError, match="no HTTP address"):
-        client.tags("r")
+        tags(client, "r")
 
 
 def test_referrers(server: FakeRegistry, client: Client) -> None:
     document = json.loads(IMAGE.raw) | {"subject": DOCKER.descriptor().to_json()}
     referrer = Manifest.parse(json.dumps(document).encode())
-    assert client.referrers("r", DOCKER.digest).manifests == ()
-    client.add_referrer("r", referrer)
-    assert [m.digest for m in client.referrers("r", DOCKER.digest).manifests] == [referrer.digest]
+    assert referrers(client, "r", DOCKER.digest).manifests == ()
+    add_referrer(client, "r", referrer)
+    assert [m.digest for m in referrers(client, "r", DOCKER.digest).manifests] == [referrer.digest]
     assert ("r", DOCKER.digest.replace(":", "-")) in server.manifests
 
 
@@ -194,11 +196,11 @@ def test_referrers_by_the_api(server: FakeRegistry, client: Client) -> None:
     document = json.loads(IMAGE.raw) | {"subject": DOCKER.descriptor().to_json()}
     referrer = Manifest.parse(json.dumps(document).encode())
     server.fail("PUT", "/manifests/", faults.status(201, OCI_Subject=DOCKER.digest))
-    client.add_referrer("r", referrer)
-    assert client.referrers("r", DOCKER.digest).manifests == ()
+    add_referrer(client, "r", referrer)
+    assert referrers(client, "r", DOCKER.digest).manifests == ()
     assert ("r", DOCKER.digest.replace(":", "-")) not in server.manifests
     with pytest.raises(ValueError, match="needs a subject"):
-        client.add_referrer("r", IMAGE)
+        add_referrer(client, "r", IMAGE)
 
 
 def test_a_rate_limit_has_a_hint(server: FakeRegistry, client: Client) -> None:
