@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         from mkbuild.cli.errors import close_streams
 
         close_streams()
-        return 0
+        return 1  # as click does where it notices first
     except MkbuildError as error:
         from mkbuild.cli import errors
 
