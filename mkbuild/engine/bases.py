@@ -162,10 +162,9 @@ class Bases:
         except MkbuildError as error:
             raise PullError(error.message, hint=error.hint) from error
 
-    def bring_layers(self, base: Base) -> None:
-        """Bring all layers of a base into the store; raises PullError."""
-        for layer in self.descriptors(base):
-            self.bring(layer)
+    def knows(self, digest: Digest) -> bool:
+        """Whether a blob is a layer of some base."""
+        return digest in self._fetches
 
 
 def _key(reference: Reference, platform: Platform) -> str:

@@ -64,7 +64,7 @@ def publish(invocation: Invocation, images: Sequence[BuiltImage]) -> None:
         names = names_of(image, publishing.registries)
         if not names:
             invocation.session.warn(f"{image.label} has no tags: it is not pushed")
-        publications.append(Publication(names, image.manifest, provide=invocation.bases.bring))
+        publications.append(Publication(names, image.manifest, provide=invocation.bring))
     journals = invocation.session.storage / "publications"
     Publisher(
         invocation.registries.pusher(invocation.session.store), journals, invocation.session.emit

@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from mkbuild.action import ActionKey, LayerRecord, StateID, StatePair, StepResult
-from mkbuild.cache.protocol import ActionCache
+from mkbuild.cache.tiered import TieredCache
 from mkbuild.engine.resolution import Resolution, Resolver, Work
 from mkbuild.errors import CancelledError, MkbuildError
 from mkbuild.events import Event, Status, StepFinished, StepOutput, StepStarted
@@ -57,7 +58,7 @@ class Executor:
         resolver: Resolver,
         resolution: Resolution,
         states: States,
-        cache: ActionCache,
+        cache: TieredCache,
         policy: Callable[[str], Policy],
         runner: Callable[[], Runner],
         scratch: Callable[[], Path],
@@ -86,7 +87,7 @@ class Executor:
         """Report the steps whose result was known from the start."""
         for work in self._resolution.works.values():
             if work.result is not None:
-                self._report(work, "hit-local", 0.0)
+                self._report(work, self._hit(work), 0.0)
 
     def jobs(
         self, images: Mapping[str, PlannedImage], weights: Mapping[str, int]
@@ -103,43 +104,46 @@ class Executor:
                 if not isinstance(node, Base) and ActionKey(self._resolution.by_node[node]) in names
             )
             graph[name] = Job(needs, weights.get(work.action.target, 1))
-            self._jobs[name] = lambda work=work: self._step(work)  # type: ignore[misc]
+            self._jobs[name] = partial(self._step, work)
+        known = self._known_layers(images.values())
         for label, image in images.items():
-            self._layer_jobs(label, image, names, graph)
+            self._layer_jobs(image, self._compression[label], known, names, graph)
         return graph
 
     def _layer_jobs(
-        self, label: str, image: PlannedImage, names: Mapping[ActionKey, str], graph: dict[str, Job]
+        self,
+        image: PlannedImage,
+        kind: str,
+        known: Mapping[StatePair, LayerRecord],
+        names: Mapping[ActionKey, str],
+        graph: dict[str, Job],
     ) -> None:
-        before: Node = image.base
-        kind = self._compression[label]
-        known = self._known_layers(image)
-        for link in image.chain:
-            if not link.cut:
-                continue
-            key = ActionKey(self._resolution.by_node[link.action])
-            start = self._resolution.by_node[before]
-            name = f"layer {kind} {start} {key}"
-            pair = (before, link.action)
-            before = link.action
+        """Add a job for each layer of an image that is not at hand, after the steps it spans."""
+        for before, after in _spans(image):
+            start, end = self._resolution.by_node[before], self._resolution.by_node[after]
+            name = f"layer {kind} {start} {end}"
             if name in self._jobs:
                 continue
-            step = names.get(key)
-            if step is None and self._at_hand(pair, kind, known):
+            needs = tuple(names[ActionKey(key)] for key in (start, end) if ActionKey(key) in names)
+            if not needs and self._at_hand((before, after), kind, known):
                 continue
-            needs = tuple(n for n in (step, names.get(ActionKey(start))) if n)
             graph[name] = Job(needs)
-            self._jobs[name] = lambda pair=pair: self._layer(pair, kind)  # type: ignore[misc]
+            self._jobs[name] = partial(self._layer, (before, after), kind)
 
-    def _known_layers(self, image: PlannedImage) -> Mapping[StatePair, LayerRecord]:
-        nodes: list[Node] = [image.base, *(link.action for link in image.chain if link.cut)]
-        pairs = []
-        for first, second in pairwise(nodes):
-            try:
-                pairs.append((self._resolution.state(first), self._resolution.state(second)))
-            except KeyError:
-                break
-        return self._cache.get_layers([pair for pair in pairs if pair[0] != pair[1]])
+    def _known_layers(self, images: Iterable[PlannedImage]) -> Mapping[StatePair, LayerRecord]:
+        """Look up the layers between states that are known, and leave out those that are gone."""
+        pairs: dict[StatePair, None] = {}
+        for image in images:
+            for before, after in _spans(image):
+                try:
+                    pair = (self._resolution.state(before), self._resolution.state(after))
+                except KeyError:
+                    break
+                if pair[0] != pair[1]:
+                    pairs[pair] = None
+        found = self._cache.get_layers(list(pairs))
+        there = self._cache.available(found.values())
+        return {pair: record for pair, record in found.items() if record.digest in there}
 
     def _at_hand(
         self, nodes: tuple[Node, Node], kind: str, known: Mapping[StatePair, LayerRecord]
@@ -148,7 +152,7 @@ class Executor:
         if pair[0] == pair[1]:
             return True
         record = known.get(pair)
-        if record is None or not matches(record, kind) or not self._states.layers.obtain(record):
+        if record is None or not matches(record, kind):
             return False
         self.layers[pair, kind] = record
         return True
@@ -167,7 +171,7 @@ class Executor:
             with self._states.exclusive(f"step {work.content_key}"):
                 self._resolver.look_up_content(work, states)
                 if work.result is not None:
-                    self._report(work, "hit-local", time.monotonic() - started)
+                    self._report(work, self._hit(work), time.monotonic() - started)
                     return
                 self._emit(_started(work))
                 self._run(work, states)
@@ -215,6 +219,12 @@ class Executor:
         )
         given = self._resolver.file_inputs(action, self._resolution.state)
         return perform(action.body, self._states.index(states[0]), given, times, scratch), False
+
+    def _hit(self, work: Work) -> Status:
+        """Tell where a hit came from."""
+        keys = [key for key in (work.key, work.content_key) if key is not None]
+        remote = any(self._cache.came_from(key) is not None for key in keys)
+        return "hit-remote" if remote else "hit-local"
 
     def _report(self, work: Work, status: Status, seconds: float) -> None:
         action = work.action
@@ -271,6 +281,12 @@ class Executor:
         """Return the layers above an image's base, all steps done."""
         spans = image.layer_spans(self._resolution.state)
         return [self.layers[(before, after), kind] for before, after, _ in spans]
+
+
+def _spans(image: PlannedImage) -> Iterable[tuple[Node, Node]]:
+    """Return the nodes that an image's layers lie between."""
+    nodes: list[Node] = [image.base, *(link.action for link in image.chain if link.cut)]
+    return pairwise(nodes)
 
 
 def matches(record: LayerRecord, kind: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mkbuild.action import ActionKey, StateID
 from mkbuild.buildfile.target import GitContext, Target
 from mkbuild.engine.bases import Bases
+from mkbuild.engine.caches import open_caches
 from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.executor import Executor, StepReport, state_producers
 from mkbuild.engine.images import BuiltImage, CreationTimes, assemble
@@ -28,6 +29,7 @@ from mkbuild.errors import (
 from mkbuild.events import RunFinished, RunStarted, TargetFinished
 from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
+from mkbuild.oci.model import Descriptor
 from mkbuild.plan.actions import walk
 from mkbuild.plan.image import PlannedImage
 from mkbuild.schedule import local
@@ -66,16 +68,18 @@ class Invocation:
             lambda: self.registries.resolver(session.store),
             offline=request.sources.offline,
         )
+        self.cache = open_caches(
+            session, request, self.workspace, self.registries, self.targets.values()
+        )
         self.layers = LayerSource(
             store=session.store,
             trees=session.trees,
-            known=session.known,
+            cache=self.cache,
             fetch_base=self.bases.fetch,
-            fetch_blob=lambda _digest, _size: False,
             userxattr=session.userxattr,
             single_id=session.single_id,
         )
-        self.states = States(session.store, session.trees, self.layers, session.cache)
+        self.states = States(session.store, session.trees, self.layers, self.cache)
         self.bases.states = self.states
         self.planning = Planning(
             self.workspace,
@@ -112,7 +116,7 @@ class Invocation:
         resolver = Resolver(
             contexts=self.contexts,
             states=self.states,
-            cache=self.session.cache,
+            cache=self.cache,
             policy=self.planning.policy,
             secrets=self.secrets.present,
             scratch=self.session.directory,
@@ -124,7 +128,7 @@ class Invocation:
             resolver=resolver,
             resolution=resolution,
             states=self.states,
-            cache=self.session.cache,
+            cache=self.cache,
             policy=self.planning.policy,
             runner=self._runner,
             scratch=self.session.directory,
@@ -155,8 +159,18 @@ class Invocation:
         assert self._resolution is not None  # noqa: S101 -- after build
         return self._resolution.state(self.planning.plan(label).node)
 
+    def bring(self, layer: Descriptor) -> None:
+        """Bring a layer of a finished image into the store; raises PullError, BuildError."""
+        if self.bases.knows(layer.digest):
+            self.bases.bring(layer)
+        elif not self.cache.fetch(layer.digest, layer.size):
+            message = f"layer {layer.digest} is gone from the store and from every cache"
+            raise BuildError(message, hint="build again: it will be made anew")
+
     def close(self) -> None:
         """Let go of trees and connections."""
+        self.cache.flush()
+        self.cache.close()
         self.states.close()
         self.registries.close()
 

@@ -1,12 +1,11 @@
 """Layers of bases and of our own, brought here and unpacked when somebody needs them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from mkbuild import digest as digests
 from mkbuild.action import LayerRecord
-from mkbuild.cache.protocol import KeyValue, Record
+from mkbuild.cache.tiered import TieredCache
 from mkbuild.digest import Digest
 from mkbuild.errors import PullError
 from mkbuild.execute.states import BaseLayer, States, StateTree
@@ -15,13 +14,10 @@ from mkbuild.snapshot import layerread
 from mkbuild.snapshot.layerread import LayerContent
 from mkbuild.snapshot.trees import TreeStore
 from mkbuild.store.protocol import BlobStore
-from mkbuild.store.tocs import POINTER_SIZE, get_parts, get_toc, put_toc
+from mkbuild.store.tocs import get_toc, put_toc
 
 FetchBase = Callable[[BaseLayer], None]
 """Brings a base layer's blob into the store; raises PullError."""
-
-FetchBlob = Callable[[Digest, int], bool]
-"""Brings a blob from a shared cache into the store; False where none has it."""
 
 
 class LayerSource:
@@ -37,33 +33,42 @@ class LayerSource:
         *,
         store: BlobStore,
         trees: TreeStore,
-        known: KeyValue,
+        cache: TieredCache,
         fetch_base: FetchBase,
-        fetch_blob: FetchBlob,
         userxattr: bool = False,
         single_id: bool = False,
     ) -> None:
         """Bind to the parts."""
         self._store = store
         self._trees = trees
-        self._known = known
+        self._cache = cache
         self._fetch_base = fetch_base
-        self._fetch_blob = fetch_blob
         self._userxattr = userxattr
         self._single_id = single_id
 
     def base_toc(self, layer: BaseLayer, below: StateTree) -> tuple[Digest, Toc]:
         """Return a base layer's TOC: remembered, or read from its blob."""
         with below.states.exclusive(f"base {layer.diff_id} {below.state}"):
-            for name in _names(layer, below):
-                remembered = self._remembered(name)
-                toc = get_toc(self._store, remembered, contents=True) if remembered else None
-                if toc is None and remembered and self.obtain_toc(remembered):
-                    toc = get_toc(self._store, remembered, contents=True)
-                if toc is not None and remembered:
-                    return remembered, toc
+            names = _names(layer, below)
+            remembered = self._cache.get_bases(names)
+            for name in names:
+                toc = self.toc(remembered[name], contents=False) if name in remembered else None
+                if toc is not None:
+                    return remembered[name], toc
             content = self._read(layer, below, None)
             return self._remember(layer, below, content), content.toc
+
+    def toc(self, digest: Digest, *, contents: bool) -> Toc | None:
+        """Return a TOC, from a shared cache where it is not here; None where nobody has it.
+
+        Without ``contents``, digests of files are there only where they cost nothing.
+        """
+        found = get_toc(self._store, digest, contents=True)
+        if found is None and self._cache.fetch_tocs([digest], contents=contents):
+            found = get_toc(self._store, digest, contents=True)
+            if found is None and not contents:
+                found = get_toc(self._store, digest, contents=False)
+        return found
 
     def unpack_base(self, layer: BaseLayer, below: StateTree) -> Path:
         """Return a base layer's tree."""
@@ -95,30 +100,15 @@ class LayerSource:
             raise PullError(message, hint="the image is corrupt: pull it anew, or rebuild it")
         return content
 
-    def _remembered(self, name: Digest) -> Digest | None:
-        found = self._known.get_many([_key(name)]).get(_key(name))
-        return digests.parse(json.loads(found)["toc"]) if found else None
-
     def _remember(self, layer: BaseLayer, below: StateTree, content: LayerContent) -> Digest:
         toc = put_toc(self._store, content.toc)
         name = _names(layer, below)[1 if content.dependent else 0]
-        record = Record(json.dumps({"toc": toc}).encode())
-        self._known.put_many({_key(name): record}, replace=True)
+        self._cache.put_base(name, toc, replace=True)
         return toc
 
     def obtain(self, record: LayerRecord) -> bool:
-        """Bring a layer's blob here."""
-        return self._store.has(record.digest) or self._fetch_blob(record.digest, record.size)
-
-    def obtain_toc(self, digest: Digest) -> bool:
-        """Bring a TOC here: its pointer, then what it points at."""
-        if not self._store.has(digest) and not self._fetch_blob(digest, POINTER_SIZE):
-            return False
-        parts = get_parts(self._store, digest)
-        return parts is not None and all(
-            self._store.has(blob) or self._fetch_blob(blob, -1)
-            for blob in (parts.structure, parts.contents)
-        )
+        """Bring a layer's blob here; False where nobody has it."""
+        return self._cache.fetch(record.digest, record.size)
 
     def unpack(self, record: LayerRecord, states: States) -> Path | None:
         """Return the tree of a layer of ours; they depend on nothing below."""
@@ -148,7 +138,3 @@ def _size(toc: Toc) -> int:
 def _names(layer: BaseLayer, below: StateTree) -> tuple[Digest, Digest]:
     """Return a layer's name where it stands alone, and where it depends on what is below."""
     return layer.diff_id, digests.of_value("mkbuild.dependent.v1", [layer.diff_id, below.state])
-
-
-def _key(name: Digest) -> str:
-    return f"layer.{digests.hex_of(name)}"

@@ -93,7 +93,8 @@ def _write(invocation: "Invocation", output: Output, images: Sequence[BuiltImage
         _root_filesystem(invocation, output, images[0])
         return
     for image in images:
-        invocation.bases.bring_layers(image.planned.base)
+        for layer in image.manifest.layers:
+            invocation.bring(layer)
     written = [LayoutImage(image.manifest, image.names) for image in images]
     try:
         if output.type == "docker":

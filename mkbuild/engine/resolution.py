@@ -1,7 +1,7 @@
 """What is known before anything runs: keys, hits, states (DESIGN sections 3 and 5)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mkbuild.action import ActionKey, StateID, StepResult
@@ -197,15 +197,17 @@ class Resolver:
     def file_inputs(self, action: Action, state_of: Callable[[Node], StateID | None]) -> Inputs:
         """Return what a COPY, ADD or WORKDIR reads from."""
         source = action.source
+        before = state_of(action.parent)
+        parent = self._states.source(before) if before else None
         remotes: Mapping[str, SourceTree] = {}
         if isinstance(action.body, AddStep):
             remotes = {url: self._remote(action.body, url) for url in remote_sources(action.body)}
         if source is None:
-            return Inputs()
+            return Inputs(parent=parent)
         if isinstance(source, ContextInput):
-            return self._context_inputs(source, remotes)
+            return replace(self._context_inputs(source, remotes), parent=parent)
         state = state_of(source)
-        return Inputs(tree=self._states.source(state) if state else None)
+        return Inputs(tree=self._states.source(state) if state else None, parent=parent)
 
     def _context_inputs(
         self, source: ContextInput, remotes: Mapping[str, SourceTree] | None = None

@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Self
 
 from mkbuild.buildfile.target import CacheSettings
-from mkbuild.cache.actions import KeyValueActionCache
-from mkbuild.cache.health import Health
-from mkbuild.cache.protocol import ActionCache
 from mkbuild.cache.sqlite import SqliteKeyValue
 from mkbuild.context.digests import FileDigests
 from mkbuild.events import Event, Message, Reporter
@@ -52,11 +49,6 @@ class Session:
     def known(self) -> SqliteKeyValue:
         """The local key-value store."""
         return SqliteKeyValue(self.storage / "cache.sqlite", ttl=self._settings.ttl, warn=self.warn)
-
-    @cached_property
-    def cache(self) -> ActionCache:
-        """The action cache."""
-        return KeyValueActionCache(self.known, Health(self.known.name, self.warn))
 
     @cached_property
     def digests(self) -> FileDigests:

@@ -25,7 +25,7 @@ from mkbuild.plan.keys import next_state
 from mkbuild.snapshot import merge
 from mkbuild.snapshot.trees import TreeStore
 from mkbuild.store.protocol import BlobStore
-from mkbuild.store.tocs import get_toc, put_toc
+from mkbuild.store.tocs import put_toc
 
 
 class LostStateError(BuildError):
@@ -60,8 +60,8 @@ class Layers(Protocol):
         """Bring a layer's blob into the store; False where it is not to be had."""
         ...
 
-    def obtain_toc(self, digest: Digest) -> bool:
-        """Bring a TOC into the store; False where it is not to be had."""
+    def toc(self, digest: Digest, *, contents: bool) -> Toc | None:
+        """Return a TOC; without ``contents`` files may lack theirs. None where nobody has it."""
         ...
 
     def unpack(self, record: LayerRecord, states: "States") -> Path | None:
@@ -91,6 +91,7 @@ class States:
         self._empty: set[StateID] = set()
         self._steps: dict[StateID, _Step] = {}
         self._indexes: dict[StateID, Index] = {}
+        self._full: dict[StateID, Index] = {}
         self._held: dict[Digest, Diff] = {}
         self._lock = threading.Lock()
         self._busy: dict[str, threading.Lock] = {}
@@ -150,16 +151,30 @@ class States:
                 index = self._indexes[after]
         return index
 
-    def _toc(self, state: StateID) -> tuple[Digest, Toc]:
+    def full_index(self, state: StateID) -> Index:
+        """Return the merged view of a state with the digests of all its files."""
+        if state not in self._full:
+            chain = [state]
+            while chain[-1] in self._steps:
+                chain.append(self._steps[chain[-1]].before)
+            index = Index()
+            for after in reversed(chain[:-1]):
+                origin, toc = self._toc(after, contents=True)
+                index = index.apply(toc, origin)
+            self._full[state] = index
+        return self._full[state]
+
+    def _toc(self, state: StateID, *, contents: bool = False) -> tuple[Digest, Toc]:
         step = self._steps[state]
         if isinstance(step.what, BaseLayer):
-            return self.layers.base_toc(step.what, self.source(step.before))
+            digest, toc = self.layers.base_toc(step.what, self.source(step.before))
+            if contents and any(e.content is None and e.size for e in toc.entries):
+                toc = self.layers.toc(digest, contents=True) or toc
+            return digest, toc
         held = self._held.get(step.what)
         if held is not None:
             return step.what, held.toc
-        found = get_toc(self.store, step.what, contents=True)
-        if found is None and self.layers.obtain_toc(step.what):
-            found = get_toc(self.store, step.what, contents=True)
+        found = self.layers.toc(step.what, contents=contents)
         if found is None:
             raise LostStateError(state)
         return step.what, found
@@ -248,7 +263,7 @@ class States:
         held = self._held.get(step.what) if isinstance(step.what, str) else None
         if held is not None:
             return held
-        _, toc = self._toc(state)
+        _, toc = self._toc(state, contents=True)
         before, tree = self._top(state)
         if before != step.before:
             raise LostStateError(state)
@@ -283,9 +298,17 @@ class StateTree:
         return self._states.index(self.state)
 
     def digests(self, files: Sequence[Located]) -> list[bytes]:
-        """Return digests from the TOCs."""
-        found = [file.entry.content for file in files]
-        return [content for content in found if content is not None]
+        """Return digests from the TOCs, fetching those that came without."""
+        found = []
+        for file in files:
+            content = file.entry.content
+            if content is None:
+                full = self._states.full_index(self.state).get(file.entry.path)
+                content = full.entry.content if full is not None else None
+            if content is None:
+                raise LostStateError(self.state)
+            found.append(content)
+        return found
 
     @property
     def states(self) -> States:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from mkbuild.registry.client import Client
 from mkbuild.registry.config import Registries, RegistrySettings
@@ -28,9 +29,17 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str, RegistrySettings], Client] = {}
 
-    def get(self, registry: str, repository: str) -> Client:
-        """Return the client for a repository: those with the same settings and login share one."""
-        settings = self.registries.settings(registry, repository)
+    def get(
+        self,
+        registry: str,
+        repository: str,
+        adjust: Callable[[RegistrySettings], RegistrySettings] = lambda settings: settings,
+    ) -> Client:
+        """Return the client for a repository: those with the same settings and login share one.
+
+        ``adjust`` changes the settings for one purpose, as a cache does that must not wait.
+        """
+        settings = adjust(self.registries.settings(registry, repository))
         owner = self._keychain.owner(registry, repository)
         with self._lock:
             key = (registry, owner, settings)
