@@ -1,0 +1,204 @@
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mkbuild.errors import MkbuildError, PullError, StepError
+from mkbuild.execute import remote
+from mkbuild.execute.git import GitRef, checkout, is_ref, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://h/o/r.git", GitRef("https://h/o/r.git")),
+        ("https://h/r.git#main", GitRef("https://h/r.git", "main")),
+        ("https://h/r.git#v1:sub/dir/", GitRef("https://h/r.git", "v1", "sub/dir")),
+        ("https://h/r.git#:../../sub", GitRef("https://h/r.git", "", "sub")),
+        ("http://h/r.git#feature/x", GitRef("http://h/r.git", "feature/x")),
+        ("git://h/r", GitRef("git://h/r")),
+        ("ssh://git@h:22/r", GitRef("ssh://git@h:22/r")),
+        ("git@h.org:o/r#main:a", GitRef("git@h.org:o/r", "main", "a")),
+        ("git@h.org:o/r?tag=v1", GitRef("git@h.org:o/r", "refs/tags/v1")),
+        ("https://h/r.git?branch=b", GitRef("https://h/r.git", "refs/heads/b")),
+        (
+            "https://h/r.git?ref=b&subdir=s&commit=abcd&keep-git-dir&submodules=false",
+            GitRef("https://h/r.git", "b", "s", "abcd", keep_git_dir=True, submodules=False),
+        ),
+    ],
+)
+def test_repositories(text: str, expected: GitRef) -> None:
+    assert parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "./r.git", "/r.git", "github.com/o/r", "https://h/r", "file:///r.git", "a:b", "h:o/r.git"],
+)  # fmt: skip
+def test_other_sources(text: str) -> None:
+    assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://h/r.git#-upload-pack=x",
+        "https://h/r.git#--x:sub",
+        "https://h/r.git?ref=a:b",
+        "https://h/r.git?ref=%2Ba",
+        "https://h/r.git?ref=a..b",
+        "https://h/r.git#a b",
+        "https://h/r.git?tag=a&branch=b",
+        "https://h/r.git?what=x",
+        "https://h/r.git?submodules=perhaps",
+        "https://h/r.git?ref=",
+    ],
+)
+def test_what_git_must_not_see(text: str) -> None:
+    with pytest.raises(StepError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("main", True), ("v1.0+x", True), ("é", True), ("a^{tree}", False)]
+)
+def test_names(name: str, *, fits: bool) -> None:
+    assert is_ref(name) is fits
+
+
+class Repository:
+    """A repository on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        self.git("init", "-q", "-b", "main")
+        self.git("config", "uploadpack.allowAnySHA1InWant", "false")
+
+    def git(self, *arguments: str) -> str:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.path),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **{f"GIT_{who}_NAME": "n" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "e@x" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_DATE": "@1000 +0000" for who in ("AUTHOR", "COMMITTER")},
+        }
+        return subprocess.run(
+            ("git", "-c", "protocol.file.allow=always", *arguments),
+            cwd=self.path, env=environment, check=True, capture_output=True, text=True,
+        ).stdout.strip()  # fmt: skip
+
+    def commit(self, files: dict[str, str]) -> str:
+        for name, text in files.items():
+            path = self.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-qm", "x", "--allow-empty")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+def fetched(ref: GitRef, scratch: Path) -> dict[str, str]:
+    scratch.mkdir()
+    place = checkout(ref, scratch)
+    return {
+        str(path.relative_to(place)): path.read_text()
+        for path in place.rglob("*")
+        if path.is_file() and ".git" not in path.parts
+    }
+
+
+def test_every_way_to_name_a_commit(repository: Repository, tmp_path: Path) -> None:
+    first = repository.commit({"a": "1"})
+    repository.git("tag", "-a", "v1", "-m", "x")
+    repository.commit({"a": "2", "sub/b": "b"})
+    repository.git("branch", "other")
+    repository.commit({"a": "3"})
+    names = {"": "3", "main": "3", "other": "2", "v1": "1", "refs/tags/v1": "1",
+             first: "1", first[:8]: "1"}  # fmt: skip
+    for number, (name, text) in enumerate(names.items()):
+        ref = GitRef(str(repository.path), name)
+        assert fetched(ref, tmp_path / str(number))["a"] == text, name
+
+
+def test_checksums(repository: Repository, tmp_path: Path) -> None:
+    commit = repository.commit({"a": "1"})
+    repository.git("tag", "-a", "v1", "-m", "x")
+    tag = repository.git("rev-parse", "v1")
+    ref = GitRef(str(repository.path), "v1")
+    for number, checksum in enumerate((commit, commit[:10], tag)):
+        assert fetched(replace(ref, checksum=checksum), tmp_path / str(number))
+    for number, checksum in enumerate(("0" * 40, "nonsense"), 10):
+        with pytest.raises(StepError, match="checksum"):
+            fetched(replace(ref, checksum=checksum), tmp_path / str(number))
+
+
+def test_subdirectories_are_contained(repository: Repository, tmp_path: Path) -> None:
+    repository.commit({"sub/b": "b"})
+    (repository.path / "root").symlink_to("/")
+    (repository.path / "again").symlink_to("sub")
+    repository.commit({})
+    ref = GitRef(str(repository.path))
+    assert fetched(replace(ref, subdir="sub"), tmp_path / "ok") == {"b": "b"}
+    for name in ("root", "root/etc", "again", "missing", ".git", "sub/b"):
+        with pytest.raises(StepError, match="directory"):
+            fetched(replace(ref, subdir=name), tmp_path / name.replace("/", "-"))
+
+
+def test_the_git_directory_is_kept_without_traces(repository: Repository, tmp_path: Path) -> None:
+    repository.commit({"a": "1"})
+    ref = GitRef(str(repository.path), "main", keep_git_dir=True)
+    contents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        place = checkout(ref, tmp_path / name)
+        contents.append(
+            {path.relative_to(place): path.read_bytes() for path in place.rglob("*")
+             if path.is_file()}
+        )  # fmt: skip
+        status = subprocess.run(
+            ("git", "-C", place, "status", "--porcelain"),
+            check=True,
+            capture_output=True,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        )
+        assert status.stdout == b""
+    assert contents[0] == contents[1]
+    assert not (tmp_path / "one" / "tree" / ".git" / "logs").exists()
+
+
+def test_no_git_directory_otherwise(repository: Repository, tmp_path: Path) -> None:
+    repository.commit({"a": "1"})
+    tree = remote.git_tree(GitRef(str(repository.path)), tmp_path)
+    assert [found.entry.path for found in tree.index.walk()] == ["", "a"]
+
+
+def test_submodules_of_files_are_not_fetched(repository: Repository, tmp_path: Path) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit({"secret": "s"})
+    repository.git("submodule", "--quiet", "add", str(other.path), "module")
+    repository.commit({"a": "1"})
+    ref = GitRef(str(repository.path))
+    assert fetched(replace(ref, submodules=False), tmp_path / "without")["a"] == "1"
+    with pytest.raises(PullError, match="submodule"):
+        fetched(ref, tmp_path / "with")
+
+
+def test_what_cannot_be_fetched(repository: Repository, tmp_path: Path) -> None:
+    repository.commit({"a": "1"})
+    ref = GitRef(str(repository.path), "nothing")
+    (tmp_path / "one").mkdir()
+    with pytest.raises(PullError, match="cannot fetch 'nothing' of"):
+        checkout(ref, tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    with pytest.raises(MkbuildError) as caught:
+        checkout(GitRef("http://user:secret@127.0.0.1:1/r.git"), tmp_path / "two")
+    assert "secret" not in str(caught.value)
