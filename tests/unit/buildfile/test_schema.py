@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from mkbuild.buildfile.schema import build_file_schema
+from tests.support.workspace import load_texts
 
 ROOT = Path(__file__).parents[3]
 VALID = """\
@@ -58,6 +59,39 @@ def test_the_schema_on_disk_is_current() -> None:
 
 def test_the_example_validates(validator: jsonschema.Draft202012Validator) -> None:
     validator.validate(yaml.safe_load(VALID))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(path.relative_to(ROOT) for path in ROOT.glob("examples/*/BUILD.yaml")),
+        Path("BUILD.yaml"),
+    ],
+    ids=str,
+)
+def test_the_build_files_of_this_repository_validate(
+    validator: jsonschema.Draft202012Validator, path: Path
+) -> None:
+    validator.validate(yaml.safe_load((ROOT / path).read_text()))
+
+
+def test_the_documentations_example_validates_and_loads(
+    validator: jsonschema.Draft202012Validator,
+) -> None:
+    text = (ROOT / "docs/build-file.md").read_text().split("```yaml\n")[1].split("```")[0]
+    validator.validate(yaml.safe_load(text))
+    files = {
+        "BUILD.yaml": text,
+        "services/x/BUILD.yaml": "version: 1\nimages: {x: {}}\n",
+        **{f"{name}/Dockerfile": "" for name in ("docker/base", "services/api", "services/worker")},
+    }
+    workspace = load_texts(files, git={}, env={"CI": "true"})
+    assert workspace.profiles == ("ci",)
+    assert workspace.targets["api"].args == {"PYTHON": "3.10"}
+    assert workspace.targets["api"].tags[0] == "ghcr.io/acme/api:dev"
+    assert workspace.targets["worker"].groups == ("backend",)
+    assert workspace.targets["cuda-12.6"].weight == 4
+    assert "_service" not in workspace.targets
 
 
 @pytest.mark.parametrize(
