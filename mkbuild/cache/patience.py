@@ -13,8 +13,8 @@ TOTAL_SECONDS = 8.0
 """What caches may cost a run at most: a build with them ends 10 s later than one without."""
 
 _CALL_SECONDS = 4.0
-_FREE_SECONDS = 0.25
-"""What a call may take without being counted: a healthy store is never given up for many calls."""
+_FREE_SECONDS, _FREE_PER_QUESTION = 0.2, 0.002
+"""What a call may take without being counted: a healthy store is not given up for many calls."""
 
 
 class Patience:
@@ -35,14 +35,18 @@ class Patience:
         with self._lock:
             self._left -= seconds
 
-    def call(self, function: Callable[[], _R]) -> _R:
-        """Call a function, waiting no longer than is reasonable; raises Late (an OSError)."""
-        limit = min(_CALL_SECONDS, self.left)
-        if limit <= 0:
+    def call(self, function: Callable[[], _R], questions: int = 1) -> _R:
+        """Call a function, waiting no longer than is reasonable; raises Late (an OSError).
+
+        ``questions``: how many keys it looks up, which may be a request each.
+        """
+        free = _FREE_SECONDS + questions * _FREE_PER_QUESTION
+        limit = min(_CALL_SECONDS, self.left) + free
+        if not self.left:
             message = "too much time was lost with it"
             raise Late(message)
         started = time.monotonic()
         try:
             return within(limit, function)
         finally:
-            self.spend(max(0.0, time.monotonic() - started - _FREE_SECONDS))
+            self.spend(max(0.0, time.monotonic() - started - free))

@@ -169,7 +169,7 @@ class TieredCache:
         if not (keys and tier.readable and tier.health.usable):
             return {}
         try:
-            return self._patience.call(lambda: get(tier.cache, keys))
+            return self._patience.call(lambda: get(tier.cache, keys), len(keys))
         except OSError as error:
             tier.health.fail(error)
             return {}
