@@ -148,7 +148,10 @@ def _run(node: Node) -> Run:
         message = f"security {golang.quote(security)} is not valid"
         raise FlagError(message, "--security", hint="one of: " + ", ".join(_SECURITIES))
     for mount in given.items("mount"):
-        precheck(mount)
+        try:
+            precheck(mount)
+        except DockerfileError as error:
+            raise FlagError(error.message, f"--mount={mount}", hint=error.hint) from None
     return Run(
         command(node), given.items("mount"), network, security, devices=given.items("device")
     )

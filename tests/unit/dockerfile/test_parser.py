@@ -119,8 +119,8 @@ REFUSED = [
     # RUN
     ("FROM x\nRUN --network=bridge a", 'invalid network mode "bridge"', "f:2:5"),
     ("FROM x\nRUN --security=none a", 'security "none" is not valid', "f:2:5"),
-    ("FROM x\nRUN --mount= a", "failed to parse csv mounts", "f:2:1"),
-    ("FROM x\nRUN --mount=from=$A,target=/b a", "'from' doesn't support variable", "f:2:1"),
+    ("FROM x\nRUN --mount= a", "failed to parse csv mounts", "f:2:5"),
+    ("FROM x\nRUN --mount=from=$A,target=/b a", "'from' doesn't support variable", "f:2:5"),
     # HEALTHCHECK
     ("FROM x\nHEALTHCHECK", "HEALTHCHECK requires at least one argument", "f:2:1"),
     ("FROM x\nHEALTHCHECK a", 'Unknown type "A" in HEALTHCHECK', "f:2:1"),
