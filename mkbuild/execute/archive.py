@@ -21,7 +21,7 @@ from mkbuild.filesystem.index import MAX_LINKS, Located
 from mkbuild.filesystem.source import SourceTree
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot.compression import open_decompressed
-from mkbuild.snapshot.layerread import Limits
+from mkbuild.snapshot.layerview import Limits
 from mkbuild.snapshot.tarreader import BLOCK, Header, TarReader
 
 _TYPES = {

@@ -4,9 +4,9 @@ import hashlib
 import io
 import lzma
 import os
-import subprocess
+import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class Disk:
         self.index = state(file(name, data))
         (directory_ / name).write_bytes(data)
 
-    def digests(self, files: list[Located]) -> list[bytes]:
+    def digests(self, files: Sequence[Located]) -> list[bytes]:
         return [hashlib.sha256(self.source(f).read_bytes()).digest() for f in files]
 
     def source(self, file_: Located) -> Path:
@@ -260,8 +260,8 @@ def test_a_link_to_a_file_of_the_state_below(add: Add, tmp_path: Path) -> None:
     class Parent:
         index = BASE
 
-        def digests(self, files: list[Located]) -> list[bytes]:
-            raise AssertionError
+        def digests(self, files: Sequence[Located]) -> list[bytes]:
+            raise AssertionError(files)
 
         def source(self, file_: Located) -> Path:
             return tmp_path / file_.entry.path
@@ -349,7 +349,10 @@ def on_disk(root: Path, name: str, kind: str, text: str) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(path) and not (kind == "d" and path.is_dir() and not path.is_symlink()):
-            subprocess.run(("rm", "-rf", path), check=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         if kind == "f":
             path.write_text(text)
         elif kind == "d":

@@ -149,7 +149,7 @@ def test_errors_say_where(words: str, message: str) -> None:
     [
         (state(directory("n"), directory("n/x")), "cannot replace the directory /n/x"),
         (state(directory("n"), file("n/s", b"")), "to /n/s, which is not a directory"),
-        (state(directory("n"), symlink("n/s", "/tmp")), "to /n/s, which is not a directory"),
+        (state(directory("n"), symlink("n/s", "/ex")), "to /n/s, which is not a directory"),
     ],
 )
 def test_a_tree_never_replaces_another_type(base: Index, message: str) -> None:

@@ -35,8 +35,8 @@ def test_repositories(text: str, expected: GitRef) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "./r.git", "/r.git", "github.com/o/r", "https://h/r", "file:///r.git", "a:b", "h:o/r.git"],
-)  # fmt: skip
+    ["", "a", "./r.git", "/r.git", "github.com/o/r", "https://h/r", "file:///r.git", "h:o/r.git"],
+)
 def test_other_sources(text: str) -> None:
     assert parse(text) is None
 
