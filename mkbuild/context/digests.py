@@ -28,8 +28,8 @@ _COARSE_GRAIN = 2 * _SECOND
 """The same for file systems that keep whole (FAT: even) seconds."""
 
 _REFRESH_DAYS, _FORGET_DAYS = 7, 60
-_PARALLEL_BYTES = 1 << 20
-"""Below this much to read, starting threads costs more than it saves."""
+_BIG = 1 << 17
+"""Bytes from which reading a file in another thread saves more than it costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +172,21 @@ def _signed(number: int) -> int:
 
 
 def _hash_all(files: Sequence[FileToHash]) -> list[bytes]:
-    threads = min(os.cpu_count() or 1, 8, len(files))
-    if threads > 1 and sum(file.status.st_size for file in files) >= _PARALLEL_BYTES:
-        from concurrent.futures import ThreadPoolExecutor  # a no-op reads nothing
+    threads = min(os.cpu_count() or 1, 8)
+    if threads < 2 or sum(_is_big(file) for file in files) < 2:  # noqa: PLR2004 -- nothing beside
+        return [hash_file(file) for file in files]
+    from concurrent.futures import ThreadPoolExecutor  # a no-op reads nothing
 
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(hash_file, files))
-    return [hash_file(file) for file in files]
+    with ThreadPoolExecutor(threads) as pool:
+        begun = [pool.submit(hash_file, file) if _is_big(file) else None for file in files]
+        return [
+            hash_file(file) if future is None else future.result()
+            for file, future in zip(files, begun, strict=True)
+        ]
+
+
+def _is_big(file: FileToHash) -> bool:
+    return file.status.st_size >= _BIG
 
 
 def hash_file(file: FileToHash) -> bytes:
