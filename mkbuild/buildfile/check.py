@@ -29,6 +29,8 @@ _ALLOWED = {
     "bool_type": "true or false",
     "int_parsing": "a whole number",
     "int_type": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -169,6 +171,8 @@ def _allowed(detail: ErrorDetails) -> str:
         return str(context["expected"])
     if kind == "greater_than_equal":
         return f"{context['ge']} or more"
+    if kind == "greater_than":
+        return f"more than {context['gt']}"
     if kind == "value_error":
         return str(context["error"]).removeprefix("allowed: ")
     return detail["msg"]

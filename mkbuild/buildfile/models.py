@@ -285,7 +285,15 @@ class RegistryModel(Model):
         description="Asked first, in order: a host, or oci-layout:DIR with a layout a repository.",
     )
     insecure: bool | None = Field(default=None, description="Plain HTTP; the default on loopback.")
-    ca: Text | None = Field(default=None, description="File with the certificate authority.")
+    ca: Text | None = Field(default=None, description="PEM file with its certificate authority.")
+    cert: Text | None = Field(default=None, description="PEM file with the client's certificate.")
+    key: Text | None = Field(default=None, description="PEM file with the client's key.")
+    token_hosts: list[Text] = Field(
+        default_factory=list, description="Hosts besides its own domain that may see credentials."
+    )
+    concurrency: int = Field(default=6, ge=1, description="Connections at once.")
+    timeout: float = Field(default=60, gt=0, description="Seconds without a byte.")
+    retries: int = Field(default=4, ge=0, description="Attempts after the first one.")
 
 
 class WhenModel(Model):

@@ -41,7 +41,7 @@ def _adapted(node: Any, *, names: bool = False) -> Any:  # noqa: ANN401 -- any J
     if len(choices) == 1:
         del members["anyOf"]
         members = {**choices[0], **members}
-    if members.get("type") in ("boolean", "integer") or "enum" in members:
+    if members.get("type") in ("boolean", "integer", "number") or "enum" in members:
         return _or_variable(members)
     return members
 

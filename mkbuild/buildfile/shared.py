@@ -1,7 +1,7 @@
 """What holds for the whole workspace: caches and registries."""
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
 from mkbuild.buildfile.models import (
     CacheModel,
@@ -16,6 +16,7 @@ from mkbuild.buildfile.sources import absolute
 from mkbuild.buildfile.target import CacheSettings, RegistrySettings, Remote
 
 _LAYOUT = "oci-layout:"
+_PATHS = frozenset({"ca", "cert", "key"})
 
 
 def cache_settings(model: CacheModel, root: str) -> CacheSettings:
@@ -28,14 +29,21 @@ def registry_settings(
     models: Mapping[str, RegistryModel], root: str
 ) -> dict[str, RegistrySettings]:
     """Return how registries are reached, by host; directories are made absolute."""
-    return {
-        host: RegistrySettings(
-            tuple(_mirror(mirror, root) for mirror in model.mirrors),
-            model.insecure,
-            None if model.ca is None else absolute(model.ca, root),
-        )
-        for host, model in models.items()
+    return {host: _registry(model, root) for host, model in models.items()}
+
+
+def _registry(model: RegistryModel, root: str) -> RegistrySettings:
+    given: dict[str, Any] = {
+        name: absolute(value, root) if name in _PATHS else value
+        for name in RegistryModel.model_fields
+        if name in model.model_fields_set and (value := getattr(model, name)) is not None
     }
+    return RegistrySettings(
+        mirrors=tuple(_mirror(mirror, root) for mirror in given.pop("mirrors", ())),
+        insecure=given.pop("insecure", None),
+        ca=given.pop("ca", None),
+        more=given,
+    )
 
 
 def _remote(model: RemoteModel, root: str) -> Remote:

@@ -183,11 +183,15 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
-    """How a registry is reached; a mirror is a host, or ``oci-layout:`` and an absolute path."""
+    """How a registry is reached; a mirror is a host, or ``oci-layout:`` and an absolute path.
+
+    ``more`` holds what else was set, by key: ``cert key token_hosts concurrency timeout retries``.
+    """
 
     mirrors: tuple[str, ...] = ()
     insecure: bool | None = None
     ca: str | None = None
+    more: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def _documents(declared: Mapping[str, RegistrySettings]) -> dict[str, dict[str, 
             "mirrors": list(settings.mirrors) or None,
             "insecure": settings.insecure,
             "ca": settings.ca,
+            **settings.more,
         }
         found[name] = {key: value for key, value in members.items() if value is not None}
     return found

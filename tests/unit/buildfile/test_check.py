@@ -218,6 +218,13 @@ def test_other_tools_spellings_are_told(alias: str, meant: str) -> None:
             "BUILD.yaml:2:22: profiles.a.set.*.pul: unknown key 'pul'; allowed: ",
         ),
         (
+            "version: 1\nregistries: {x: {timeout: 0, retries: -1, concurrency: many}}\n",
+            "3 problems in build files\nBUILD.yaml:2:27: registries.x.timeout: found '0'; "
+            "allowed: more than 0.0\nBUILD.yaml:2:39: registries.x.retries: found '-1'; "
+            "allowed: 0 or more\nBUILD.yaml:2:56: registries.x.concurrency: found 'many'; "
+            "allowed: a whole number",
+        ),
+        (
             "version: 1\nvariables: []\n",
             "BUILD.yaml:2:12: variables: found a list; allowed: a mapping",
         ),

@@ -63,6 +63,7 @@ images:
 registries:
   docker.io: {mirrors: ["localhost:5000", "oci-layout:./bases"]}
   localhost:5000: {insecure: true}
+  quay.io: {ca: ca.pem, cert: cert.pem, timeout: 2.5, retries: 0, token_hosts: [auth.io]}
 groups:
   default: [api, worker]
   release: ["@backend", "!cuda-*"]
@@ -127,6 +128,15 @@ def test_the_reference_example() -> None:
     assert workspace.registries == {
         "docker.io": RegistrySettings(("localhost:5000", "oci-layout:/w/bases")),
         "localhost:5000": RegistrySettings(insecure=True),
+        "quay.io": RegistrySettings(
+            ca="/w/ca.pem",
+            more={
+                "cert": "/w/cert.pem",
+                "timeout": 2.5,
+                "retries": 0,
+                "token_hosts": ["auth.io"],
+            },
+        ),
     }
     assert {name: [i.text for i in group.items] for name, group in workspace.groups.items()} == {
         "default": ["api", "worker"],
