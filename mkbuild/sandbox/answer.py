@@ -54,7 +54,7 @@ class Answering:
         failure = syscalls.ioctl(self._listener, _RECEIVE, notification)
         if not failure:
             self.lossy = True
-            response[:_ID_SIZE] = notification[:_ID_SIZE]
+            ctypes.memmove(response, notification, _ID_SIZE)
             failure = syscalls.ioctl(self._listener, _SEND, response)
         # ENOENT: whoever asked was killed meanwhile
         if failure not in (0, errno.ENOENT, errno.EINTR):

@@ -71,7 +71,7 @@ def main() -> "NoReturn":
 
 def load(fd: int) -> "Wire":
     """Read what is to be run from the build, and close the descriptor."""
-    with open(fd, "rb") as stream:  # noqa: PTH123 - pathlib costs 10 ms
+    with open(fd, "rb") as stream:
         wire: Wire = marshal.load(stream)  # noqa: S302 - from the build itself
     return wire
 
@@ -126,7 +126,7 @@ def _wait(child: int, life: int, listeners: int) -> tuple[int, bool]:
     poll.register(life, 0)
     answering = None
     if listeners >= 0:
-        from mkbuild.sandbox.answer import Answering  # noqa: PLC0415 - with a single id only
+        from mkbuild.sandbox.answer import Answering
 
         answering = Answering(listeners, poll)
     while True:
@@ -144,13 +144,13 @@ def _wait(child: int, life: int, listeners: int) -> tuple[int, bool]:
 
 
 def _socket_pair() -> tuple[int, int]:
-    import socket  # noqa: PLC0415 - with a single id only
+    import socket
 
     one, other = socket.socketpair()
     return one.detach(), other.detach()
 
 
-def _init(  # noqa: PLR0913 - the state that a fork hands on
+def _init(  # noqa: PLR0913, PLR0917 - the state that a fork hands on
     spec: "Wire", stage: Stage, root: int, report: Report, supervisor: int, listeners: int
 ) -> "NoReturn":
     try:
@@ -220,7 +220,7 @@ def only(fd: int) -> int:
 
 
 def _hand_over_listener(spec: "Wire", listeners: int) -> None:
-    import socket  # noqa: PLC0415 - loaded by the supervisor already, the files are out of reach
+    import socket
 
     with socket.socket(fileno=listeners) as sender:
         listener = privileges.install_filter(spec)
@@ -232,7 +232,7 @@ def standard_streams(spec: "Wire") -> None:
     """Open the RUN's own /dev/null, not the host's: a descriptor can be used to chmod it."""
     if spec["stdin"]:
         fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-        with open(os.dup(fd), "wb") as stream:  # noqa: PTH123
+        with open(os.dup(fd), "wb") as stream:
             stream.write(spec["stdin"])
         os.lseek(fd, 0, os.SEEK_SET)
     else:
@@ -251,7 +251,7 @@ def execute(spec: "Wire") -> "NoReturn":
     failure: OSError | None = None
     for candidate in candidates:
         try:
-            os.execve(candidate, spec["argv"], spec["env"])
+            os.execve(candidate, spec["argv"], spec["env"])  # noqa: S606 - what else
         except (FileNotFoundError, NotADirectoryError) as error:
             failure = failure or error
         except OSError as error:

@@ -1,8 +1,8 @@
 """The processes of one RUN in chroot mode: a supervisor and the command, without namespaces.
 
-With CAP_SYS_ADMIN the supervisor has a mount namespace of its own, and the mounts are real; else they
-are emulated. Every descendant becomes the supervisor's child when its parent ends, and is killed
-when the command ends or the build does.
+With CAP_SYS_ADMIN the supervisor has a mount namespace of its own, and the mounts are real; else
+they are emulated. Every descendant becomes the supervisor's child when its parent ends, and is
+killed when the command ends or the build does.
 """
 
 import os
@@ -108,7 +108,7 @@ def _run(spec: Wire, life: int, report: Report, root: int) -> int:
 def _end_descendants() -> None:
     """Kill and reap until no child is left; those of a killed one become ours."""
     while True:
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as stream:  # noqa: PTH123
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as stream:
             children = stream.read().split()
         for child in children:
             os.kill(int(child), signal.SIGKILL)

@@ -90,9 +90,9 @@ def trial(directory: Path, *, overlay: bool) -> str:
         upper, work = Path(place, "upper"), Path(place, "work")
         upper.mkdir()
         work.mkdir()
-        where = {"upper": str(upper)} if overlay else {"tree": str(upper)}
         # a directory cannot be executed: status 126 says that all before that succeeded
-        spec = RunSpec(argv=("/",), env={}, work=str(work), **where)
+        top, tree = (str(upper), "") if overlay else ("", str(upper))
+        spec = RunSpec(argv=("/",), env={}, upper=top, work=str(work), tree=tree)
         try:
             outcome = NamespaceSandbox().run(spec, lambda _fd, _data: None)
         except SandboxError as error:

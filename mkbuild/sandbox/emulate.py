@@ -77,7 +77,7 @@ class Emulation:
 
     def _write(self, parent: int, name: str, data: bytes, mode: int) -> None:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-        with open(os.open(name, flags, mode, dir_fd=parent), "wb") as stream:  # noqa: PTH123
+        with open(os.open(name, flags, mode, dir_fd=parent), "wb") as stream:
             stream.write(data)
 
     def _mount(self, mount: "WireMount", parent: int, name: str) -> None:
@@ -85,7 +85,7 @@ class Emulation:
         match mount["type"]:
             case "tmpfs":
                 os.mkdir(name, dir_fd=parent)
-                os.chmod(place, 0o1777)
+                os.chmod(place, 0o1777)  # noqa: S103 - as a tmpfs has it
             case "secret":
                 self._write(parent, name, mount["data"], 0o600)
                 os.chown(place, mount["uid"], mount["gid"])
@@ -113,7 +113,7 @@ class Emulation:
                 os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(*number), dir_fd=at)
             except FileExistsError:
                 continue
-            os.chmod(f"{proc(at)}/{name}", 0o666)
+            os.chmod(f"{proc(at)}/{name}", 0o666)  # noqa: S103 - devices for all
             self._undo.append((at, name, ""))
 
 
@@ -164,8 +164,8 @@ def _make_directory(parent: int, name: str) -> None:
 def _copy_file(source: int, parent: int, name: str) -> None:
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
     with (
-        open(proc(source), "rb") as reader,  # noqa: PTH123
-        open(os.open(name, flags, 0o600, dir_fd=parent), "wb") as writer,  # noqa: PTH123
+        open(proc(source), "rb") as reader,
+        open(os.open(name, flags, 0o600, dir_fd=parent), "wb") as writer,
     ):
         shutil.copyfileobj(reader, writer)
 

@@ -34,9 +34,7 @@ class NamespaceSandbox:
 
     def run(self, spec: RunSpec, output: Output) -> RunOutcome:
         """Run one command to its end."""
-        packed = wire.pack(
-            spec, program=self._program, userns=self._userns, one_id=self._one_id
-        )
+        packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=self._one_id)
         outcome = process.run(self._runs, "child.main", packed, output)
         if self._one_id and (spec.uid or spec.gid):
             return RunOutcome(outcome.status, lossy=True)

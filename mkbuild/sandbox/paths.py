@@ -31,8 +31,8 @@ def proc(fd: int) -> str:
 class Walk:
     """A walk from a root: descriptors of where it has been, as a stack.
 
-    ``names`` are the real components from the root to the place reached. ``made`` are the stubs that
-    :meth:`make` created, each with its parent's components.
+    ``names`` are the real components from the root to the place reached. ``made`` are the stubs
+    that :meth:`make` created, each with its parent's components.
     """
 
     __slots__ = ("_fds", "_links", "_todo", "made", "names")

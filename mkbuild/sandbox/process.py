@@ -19,7 +19,7 @@ _EPERM, _ENODEV, _ENOSPC = 1, 19, 28
 _HINTS = {
     _EPERM: "see 'mkbuild doctor': this machine withholds a right that the sandbox needs",
     _ENODEV: "see 'mkbuild doctor': the kernel has no such file system",
-    _ENOSPC: "the kernel's limit of namespaces or mounts (sysctl user.max_*_namespaces, fs.mount-max)",
+    _ENOSPC: "a limit of the kernel's (sysctl user.max_*_namespaces, fs.mount-max), or a full disk",
 }
 
 
@@ -108,7 +108,7 @@ def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
 
 
 def _write(fd: int, data: bytes) -> None:
-    with open(os.dup(fd), "wb") as stream:  # noqa: PTH123 - a descriptor, not a path
+    with open(os.dup(fd), "wb") as stream:
         stream.write(data)
     os.lseek(fd, 0, os.SEEK_SET)
 

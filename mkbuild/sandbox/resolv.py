@@ -1,4 +1,4 @@
-"""The contents of /etc/hosts and /etc/resolv.conf that a RUN sees, as docker's builder gives them."""
+"""The contents of /etc/hosts and /etc/resolv.conf in a RUN, as docker's builder gives them."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address

@@ -1,6 +1,6 @@
 """The root file system of a RUN, mounted in the supervisor's private mount namespace.
 
-Everything is prepared on a stage: a tmpfs on ``<work>/stage`` that nobody else sees. Its short links
+Everything is prepared on a stage: a tmpfs on ``<work>/stage`` that nobody else sees. Short links
 name the lower directories, so that the options of an overlay with 500 lowers fit into a page and
 no path needs quoting. Child side.
 """
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from mkbuild.sandbox.wire import Wire
 
 # userxattr turns redirect_dir off itself, and refuses to be told so
-_OPTIONS = {False: "metacopy=off,index=off,redirect_dir=off", True: "metacopy=off,index=off,userxattr"}
+_OPTIONS = {
+    False: "metacopy=off,index=off,redirect_dir=off",
+    True: "metacopy=off,index=off,userxattr",
+}
 
 
 class Stage:
@@ -44,7 +47,7 @@ class Stage:
     def file(self, name: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> int:
         """Create a file in memory and return a descriptor (O_PATH) of it."""
         fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as stream:  # noqa: PTH123 - pathlib costs the child 10 ms
+        with open(fd, "wb") as stream:
             stream.write(data)
             os.fchmod(fd, mode)
             if uid or gid:

@@ -132,11 +132,7 @@ _JUDGED: dict[str, list[Op]] = {
     "clone3": [Op(_RET, _ERRNO | errno.ENOSYS)],
     "personality": [
         _argument(0),
-        *(
-            op
-            for value in _PERSONALITIES
-            for op in (Op(_JEQ, value, false=1), Op(_RET, _ALLOW))
-        ),
+        *(op for value in _PERSONALITIES for op in (Op(_JEQ, value, false=1), Op(_RET, _ALLOW))),
         Op(_RET, _ERRNO | errno.EPERM),
     ],
     "socket": [_argument(0), *_unless(Op(_JEQ, _AF_VSOCK), _ERRNO | errno.EPERM)],
@@ -155,4 +151,4 @@ def _id_calls() -> dict[str, list[Op]]:
         name: [*(op for index in indices for op in held(index)), Op(_RET, _ALLOW)]
         for name, indices in _IDS.items()
     }
-    return calls | dict.fromkeys(_GROUPS, [Op(_RET, _ERRNO)])
+    return calls | {name: [Op(_RET, _ERRNO)] for name in _GROUPS}

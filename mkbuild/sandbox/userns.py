@@ -28,7 +28,7 @@ class Range(NamedTuple):
 
     inside: int
     outside: int
-    count: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def refusal(then: Callable[[], str] = str) -> str:
         os.write(writer, os.fsencode(said))
         os._exit(0)
     os.close(writer)
-    with open(reader, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
+    with open(reader, "rb") as stream:
         answer = stream.read()
     os.waitpid(child, 0)
     return os.fsdecode(answer)
@@ -122,7 +122,7 @@ def _has(capability: int) -> bool:
 
 
 def _count(ranges: tuple[Range, ...]) -> int:
-    return sum(r.count for r in ranges)
+    return sum(r.size for r in ranges)
 
 
 def wanted(uid: int, gid: int) -> tuple[tuple[Range, ...], tuple[Range, ...], str]:
@@ -147,7 +147,7 @@ def _all_ids(kind: str) -> tuple[Range, ...]:
 
 
 def _user_name(uid: int) -> str:
-    import pwd  # noqa: PLC0415 - only needed outside of root
+    import pwd
 
     try:
         return pwd.getpwuid(uid).pw_name
@@ -165,9 +165,7 @@ def _read(path: str) -> str:
 class _Mapper:
     """A process that stays outside and maps the ids of this one: only from there it is allowed."""
 
-    def __init__(
-        self, uids: tuple[Range, ...], gids: tuple[Range, ...], *, direct: bool
-    ) -> None:
+    def __init__(self, uids: tuple[Range, ...], gids: tuple[Range, ...], *, direct: bool) -> None:
         self._maps = (("uid", uids), ("gid", gids))
         self._direct = direct
         self._outer = os.getpid()
@@ -185,7 +183,7 @@ class _Mapper:
         if go:
             os.write(self._go, b"g")
         os.close(self._go)
-        with open(self._said, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        with open(self._said, "rb") as stream:
             said = stream.read()
         _, code = os.waitpid(self._child, 0)
         text = os.fsdecode(said).strip()
@@ -202,7 +200,9 @@ class _Mapper:
                     continue
                 words = [str(number) for line in ranges for number in line]
                 tool = f"new{kind}map"
-                if os.spawnlp(os.P_WAIT, tool, tool, str(self._outer), *words):
+                command = [tool, str(self._outer), *words]
+                _, code = os.waitpid(os.posix_spawnp(tool, command, os.environ), 0)
+                if code:
                     os._exit(1)
         except OSError as error:
             os.write(2, os.fsencode(str(error)))
@@ -211,7 +211,7 @@ class _Mapper:
 
 
 def _write_map(pid: int | str, kind: str, ranges: tuple[Range, ...]) -> None:
-    text = "".join(f"{line.inside} {line.outside} {line.count}\n" for line in ranges)
+    text = "".join(f"{line.inside} {line.outside} {line.size}\n" for line in ranges)
     Path(f"/proc/{pid}/{kind}_map").write_text(text, encoding="ascii")
 
 
@@ -247,8 +247,7 @@ _SYSCTLS = (
     (
         "kernel/apparmor_restrict_unprivileged_userns",
         "1",
-        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with "
-        "'userns,' for this interpreter",
+        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
     ),
 )
 

@@ -93,4 +93,4 @@ def pack(spec: "RunSpec", *, program: bytes, userns: bool, one_id: bool) -> byte
         "userns": userns,
         "one_id": one_id,
     }
-    return marshal.dumps(wire)
+    return marshal.dumps(dict(wire))

@@ -99,7 +99,10 @@ def test_a_cache_keeps_what_is_written(run: Run, tree: Path, tmp_path: Path) -> 
     (cache / "link").symlink_to("/etc")
     before = contents(tree)
     mounts = [{"type": "cache", "target": "/c", "source": str(cache), "writable": True}]
-    script = "cat /c/d/old; echo new > /c/d/old; mkdir /c/e; echo x > /c/e/f; rm /c/link; mkdir /c/link; echo y > /c/link/hosts2"
+    script = """
+    cat /c/d/old; echo new > /c/d/old; mkdir /c/e; echo x > /c/e/f
+    rm /c/link; mkdir /c/link; echo y > /c/link/hosts2
+    """
     result = run(script, mounts=mounts)
     assert (result.status, result.out) == (0, "old")
     assert (cache / "d/old").read_text() == "new\n"

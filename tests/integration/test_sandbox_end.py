@@ -91,7 +91,12 @@ def test_cancel_ends_everything(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_cancel_from_another_thread(sandbox: Sandbox, tmp_path: Path) -> None:
     ready = threading.Event()
-    canceller = threading.Thread(target=lambda: (ready.wait(), sandbox.cancel()))
+
+    def cancel() -> None:
+        ready.wait()
+        sandbox.cancel()
+
+    canceller = threading.Thread(target=cancel)
     canceller.start()
     with pytest.raises(CancelledError):
         sandbox.run(spec(sandbox, tmp_path, "echo; sleep 1000000"), lambda _f, _d: ready.set())

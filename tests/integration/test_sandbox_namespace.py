@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sandbox_users import HOST_USR, User, busybox_root, host_root, make_user, public_directory
+from tests.support.sandbox_users import (
+    HOST_USR,
+    User,
+    busybox_root,
+    host_root,
+    make_user,
+    public_directory,
+)
 
 ROOT = pytest.param("root", marks=pytest.mark.root)
 RANGES = pytest.param("ranges", marks=[pytest.mark.root, pytest.mark.userns])
@@ -88,7 +95,7 @@ def test_a_run_changes_only_what_it_writes(user: User, lower: Path) -> None:
 def test_scratch_keeps_no_mount_points(user: User, lower: Path) -> None:
     mounts = [
         {"type": "bind", "target": "/busybox/bin", "source": str(lower / "bin")},
-        {"type": "tmpfs", "target": "/tmp/deep"},
+        {"type": "tmpfs", "target": "/deep/er"},
         {"type": "secret", "target": "/run/secrets/s", "data": b"x", "mode": 0o400},
     ]
     argv = ["/busybox/bin/busybox", "true"]
@@ -107,9 +114,8 @@ def test_stubs_with_something_in_them_stay(user: User, lower: Path) -> None:
 
 @ALL
 def test_a_link_in_place_of_a_stub_leads_nowhere(user: User, lower: Path, tmp_path: Path) -> None:
-    outside = user.own(tmp_path / "outside") if (tmp_path / "outside").mkdir() is None else None
-    assert outside is not None
-    user.own(outside / "empty") if (outside / "empty").mkdir() is None else None
+    outside = user.directory(tmp_path / "outside")
+    user.directory(outside / "empty")
     script = f"mv /a /gone; ln -s {outside} /a; test -h /a"
     mounts = [{"type": "tmpfs", "target": "/a/empty"}]
     user.run(lower, script.replace("mv", "/bin/busybox mv"), mounts=mounts)
@@ -253,9 +259,10 @@ def test_errors_name_what_is_missing(user: User, lower: Path) -> None:
     result = user.run(lower, "true", cwd="/nope")
     assert "cannot change to the working directory /nope: No such file" in result.error
     mounts = [{"type": "bind", "target": "/m", "source": "/", "subpath": "no/such"}]
-    assert "cannot mount bind on /m: no/such does not exist" in user.run(
-        lower, "true", mounts=mounts
-    ).error
+    assert (
+        "cannot mount bind on /m: no/such does not exist"
+        in user.run(lower, "true", mounts=mounts).error
+    )
     root = [{"type": "tmpfs", "target": "/"}]
     assert "the root itself" in user.run(lower, "true", mounts=root).error
 

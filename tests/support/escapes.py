@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH116, PTH123, PTH208, S108, SIM115, T201
 """Attempts to get out of a RUN; executed inside of one by the host's Python, prints what worked.
 
 Each attempt returns a text where it succeeded and raises OSError where it was stopped. Arguments:

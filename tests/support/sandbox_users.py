@@ -17,10 +17,41 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BUSYBOX = "/bin/busybox"
 UID = 54321
-APPLETS = (
-    "sh ls cat id mount ps env stat df touch mkdir rmdir mknod sleep echo grep chown chmod true "
-    "hostname ln rm find readlink setsid seq kill test dd ip wc tr sync"
-).split()
+APPLETS = [
+    "sh",
+    "ls",
+    "cat",
+    "id",
+    "mount",
+    "ps",
+    "env",
+    "stat",
+    "df",
+    "touch",
+    "mkdir",
+    "rmdir",
+    "mknod",
+    "sleep",
+    "echo",
+    "grep",
+    "chown",
+    "chmod",
+    "true",
+    "hostname",
+    "ln",
+    "rm",
+    "find",
+    "readlink",
+    "setsid",
+    "seq",
+    "kill",
+    "test",
+    "dd",
+    "ip",
+    "wc",
+    "tr",
+    "sync",
+]
 
 _AS_USER = """
 set -e
@@ -104,6 +135,10 @@ class User:
         if self.mode != "root":
             os.chown(path, UID, UID)
         return path
+
+    def directory(self, path: Path) -> Path:
+        path.mkdir()
+        return self.own(path)
 
     def own_tree(self, top: Path) -> None:
         """Give a tree to the user, where it is not theirs: that takes setuid bits away."""

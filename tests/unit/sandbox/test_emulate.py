@@ -1,3 +1,4 @@
+# ruff: noqa: PTH115, PTH208
 import os
 import stat
 from pathlib import Path

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH115, PTH208
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,5 +1,6 @@
 import errno
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -16,7 +17,7 @@ def evaluate(program: bytes, audit: int, number: int, *arguments: int) -> int:
     padded = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("<IIQ6Q", number & 0xFFFFFFFF, audit, 0, *padded)
     ops = list(struct.iter_unpack("=HBBI", program))
-    tests = {
+    tests: dict[int, Callable[[int, int], bool]] = {
         JEQ: lambda a, k: a == k,
         JGT: lambda a, k: a > k,
         JGE: lambda a, k: a >= k,

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH208
 import os
 import shutil
 from collections.abc import Iterator
