@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError, MkbuildError, PullError, RegistryError
@@ -15,11 +15,13 @@ from mkbuild.registry.client import MAX_DOCUMENT
 from mkbuild.registry.clients import Clients
 from mkbuild.registry.documents import parse_document
 from mkbuild.registry.flight import InFlight
+from mkbuild.registry.retry import UnavailableError
 from mkbuild.registry.sources import Source, sources_of
 from mkbuild.store.layout import document_type
 from mkbuild.store.protocol import BlobStore
 
 T = TypeVar("T")
+Failure: TypeAlias = tuple[Source, MkbuildError]
 
 _PARALLEL = 6
 _MAX_NESTING = 4
@@ -48,6 +50,7 @@ class Resolver:
         self._clients = clients
         self._store = store
         self._flight = InFlight()
+        self._down: set[str] = set()
 
     def pin(self, reference: Reference) -> Descriptor:
         """Ask what a reference stands for now: one HEAD. Raises PullError."""
@@ -124,26 +127,20 @@ class Resolver:
         """
 
         def transfer() -> None:
-            if self._store.has(descriptor.digest):
-                return
-            failures: list[RegistryError] = []
-            for source in sources:
-                try:
-                    source.fetch(descriptor, self._store)
-                except RegistryError as error:
-                    failures.append(error)
-                else:
-                    return
-            raise failures[0]
+            if not self._store.has(descriptor.digest):
+                self._ask(
+                    sources,
+                    lambda source: source.fetch(descriptor, self._store),
+                    lambda failures: failures[0][1],
+                )
 
         if not self._store.has(descriptor.digest):
             self._flight.run(descriptor.digest, transfer)
 
     def fetch_all(self, sources: Sequence[Source], descriptors: Iterable[Descriptor]) -> None:
         """Bring blobs into the store side by side. Raises the first failure, when all are done."""
-        wanted = list(dict.fromkeys(descriptor.digest for descriptor in descriptors))
-        by_digest = {descriptor.digest: descriptor for descriptor in descriptors}
-        missing = [by_digest[digest] for digest in wanted if not self._store.has(digest)]
+        wanted = {descriptor.digest: descriptor for descriptor in descriptors}
+        missing = [blob for digest, blob in wanted.items() if not self._store.has(digest)]
         if not missing:
             return
         with ThreadPoolExecutor(min(_PARALLEL, len(missing)), "pull") as pool:
@@ -152,21 +149,39 @@ class Resolver:
     def _first(
         self, reference: Reference, sources: Sequence[Source], ask: Callable[[Source], T]
     ) -> T:
-        """Return the answer of the first source that has one."""
-        failures: list[tuple[Source, MkbuildError]] = []
-        for source in sources:
+        """Return the answer of the first source that has one; PullError names them all."""
+
+        def failed(failures: Sequence[Failure]) -> PullError:
+            tried = "; ".join(f"{source.name}: {error.message}" for source, error in failures)
+            return PullError(
+                f"cannot get {reference.familiar()}: {tried}",
+                hint=failures[-1][1].hint or "check the name, or name a mirror under registries:",
+            )
+
+        return self._ask(sources, ask, failed)
+
+    def _ask(
+        self,
+        sources: Sequence[Source],
+        ask: Callable[[Source], T],
+        failed: Callable[[Sequence[Failure]], MkbuildError],
+    ) -> T:
+        """Ask one source after the other; a place that was out of reach is not asked again.
+
+        Where nothing else is left, it is.
+        """
+        within_reach = [source for source in sources if source.place not in self._down]
+        failures: list[Failure] = []
+        for source in within_reach or sources:
             try:
                 return ask(source)
             except (RegistryError, PullError) as error:
                 failures.append((source, error))
+                if isinstance(error, UnavailableError):
+                    self._down.add(source.place)
                 if source is not sources[-1] and not isinstance(error, _AbsentError):
                     self._clients.report(Message("warning", f"mirror passed over: {error.message}"))
-        last = failures[-1][1]
-        tried = "; ".join(f"{source.name}: {error.message}" for source, error in failures)
-        raise PullError(
-            f"cannot get {reference.familiar()}: {tried}",
-            hint=last.hint or "check the name, or name a mirror under registries:",
-        ) from last
+        raise failed(failures) from failures[-1][1]
 
 
 class _AbsentError(PullError):

@@ -35,10 +35,14 @@ class TransientError(RegistryError):
         self.after = after
 
 
+class UnavailableError(RegistryError):
+    """A registry that cannot be reached, or fails time and again: others may stand in for it."""
+
+
 def retry(settings: RegistrySettings, report: Report, pause: Pause, attempt: Callable[[], T]) -> T:
     """Call ``attempt`` until it succeeds, fails for good, or has failed too often.
 
-    Raises RegistryError with the last failure.
+    Raises UnavailableError with the last failure.
     """
     delay, number = settings.retry_interval, 0
     while True:
@@ -53,7 +57,7 @@ def retry(settings: RegistrySettings, report: Report, pause: Pause, attempt: Cal
                     if wish > _LONGEST_WISH
                     else f"tried {number} times"
                 )
-                raise RegistryError(f"{error.message} ({why})", hint=error.hint) from error
+                raise UnavailableError(f"{error.message} ({why})", hint=error.hint) from error
             # Jitter on top of what was asked for, below what is our own choice.
             low, high = (1.0, 1.1) if error.after is not None else (0.5, 1.0)
             base = wish if error.after is not None else delay

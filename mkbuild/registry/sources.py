@@ -24,6 +24,11 @@ class Source(Protocol):
         """How messages call it."""
         ...
 
+    @property
+    def place(self) -> str:
+        """What is out of reach together: the registry, or the directory."""
+        ...
+
     def find(self, target: str) -> Descriptor | None:
         """Ask what a tag or digest stands for; None where it is not there."""
         ...
@@ -44,6 +49,7 @@ class RegistrySource:
         self._client = client
         self._repository = repository
         self.name = f"{client.registry}/{repository}"
+        self.place = client.registry
 
     def find(self, target: str) -> Descriptor | None:
         """Ask the registry (HEAD)."""
@@ -68,7 +74,7 @@ class LayoutSource:
 
     def __init__(self, path: Path) -> None:
         self._layout = Layout(path)
-        self.name = f"{LAYOUT_MIRROR}{path}"
+        self.name = self.place = f"{LAYOUT_MIRROR}{path}"
 
     def find(self, target: str) -> Descriptor | None:
         """Look into index.json."""

@@ -23,7 +23,7 @@ from mkbuild.errors import RegistryError
 from mkbuild.oci.reference import DOCKER_HUB
 from mkbuild.registry.answer import CHUNK, Answer
 from mkbuild.registry.config import RegistrySettings, host_of, is_loopback
-from mkbuild.registry.retry import TransientError
+from mkbuild.registry.retry import TransientError, UnavailableError
 
 _CONNECT_TIMEOUT = 10.0
 _HUB_HOST = "registry-1.docker.io"
@@ -204,8 +204,8 @@ class Transport:
             case _:
                 return RegistryError(f"{where}: {reason}")
 
-    def _unreachable(self, message: str) -> RegistryError:
-        return RegistryError(
+    def _unreachable(self, message: str) -> UnavailableError:
+        return UnavailableError(
             message, hint=f"is {self.registry} right? a mirror can stand in for it (registries:)"
         )
 

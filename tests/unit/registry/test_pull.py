@@ -147,6 +147,30 @@ def test_a_mirror_that_loses_a_blob(server: FakeRegistry, tmp_path: Path) -> Non
         assert puller.store.read(image.layers[0].digest) == b"layer"
 
 
+def test_a_mirror_out_of_reach_is_asked_once(server: FakeRegistry, tmp_path: Path) -> None:
+    images = [serve(server, f"r{number}", "t", b"layer%d" % number) for number in range(3)]
+    with FakeRegistry() as mirror:
+        mirror.fail("HEAD", "/v2/", *[faults.status(503)] * 99)
+        puller = Puller(tmp_path, **{server.address: {"mirrors": [mirror.address], "retries": 0}})
+        for number, image in enumerate(images):
+            reference = parse(f"{server.address}/r{number}:t")
+            found = puller.resolver.resolve(reference, AMD64)
+            puller.resolver.fetch_all(found.sources, iter(image.layers))
+            assert puller.store.has(image.layers[0].digest)
+        assert {seen.path for seen in mirror.requests} == {"/v2/r0/manifests/t"}
+    assert len(puller.warnings()) == 1
+
+
+def test_the_last_source_is_asked_even_if_it_was_down(server: FakeRegistry, tmp_path: Path) -> None:
+    image = serve(server, "r", "t", b"layer")
+    puller = Puller(tmp_path, **{server.address: {"retries": 0}})
+    server.fail("HEAD", "/v2/", faults.status(503))
+    reference = parse(f"{server.address}/r:t")
+    with pytest.raises(PullError, match="503"):
+        puller.resolver.resolve(reference, AMD64)
+    assert puller.resolver.resolve(reference, AMD64).manifest == image
+
+
 @pytest.mark.parametrize("place", ["docker.io/library/debian", "library/debian", "debian"])
 def test_a_directory_of_layouts_as_mirror(tmp_path: Path, place: str) -> None:
     store = MemoryBlobStore()
