@@ -4,8 +4,13 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 from tests.support.machine import lacks
+
+# A loaded machine is no failure: how long an example takes says nothing about it.
+settings.register_profile("mkbuild", deadline=None)
+settings.load_profile("mkbuild")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
