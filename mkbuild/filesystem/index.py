@@ -96,31 +96,33 @@ class Index:
         ``path`` may be absolute, hold ``.`` and ``..`` and repeated slashes; the result is
         relative and clean. ``..`` never leaves the root. Raises StepError on a link loop.
         """
+        found = self._paths.get(path)
+        if found is not None and (found.entry.type != toc.SYMLINK or not follow_last):
+            # What is in the index by this very name is clean, and all above it are directories.
+            return path
         todo = path.split("/")[::-1]
-        done: list[str] = []
+        at = ""
         links = 0
         while todo:
             part = todo.pop()
             if part in {"", "."}:
                 continue
             if part == "..":
-                if done:
-                    done.pop()
+                at = at.rpartition("/")[0]
                 continue
-            done.append(part)
-            if not todo and not follow_last:
-                break
-            found = self._paths.get("/".join(done))
-            if found is not None and found.entry.type == toc.SYMLINK:
-                links += 1
-                if links > MAX_LINKS:
-                    message = f"too many levels of symbolic links in {path!r}"
-                    raise StepError(message)
-                done.pop()
-                if found.entry.link.startswith("/"):
-                    done.clear()
-                todo.extend(found.entry.link.split("/")[::-1])
-        return "/".join(done)
+            here = f"{at}/{part}" if at else part
+            found = self._paths.get(here)
+            if found is None or found.entry.type != toc.SYMLINK or not (todo or follow_last):
+                at = here
+                continue
+            links += 1
+            if links > MAX_LINKS:
+                message = f"too many levels of symbolic links in {path!r}"
+                raise StepError(message)
+            if found.entry.link.startswith("/"):
+                at = ""
+            todo.extend(found.entry.link.split("/")[::-1])
+        return at
 
     def put(self, located: Located) -> None:
         """Set one path. What is no directory replaces all that was there; parents must exist."""

@@ -6,12 +6,10 @@ symlinks, hard links and ``..`` therefore lead nowhere but into the layer itself
 that is unpacked in a root of its own.
 """
 
-import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError, BuildError, StepError
@@ -20,6 +18,7 @@ from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry, Toc
 from mkbuild.snapshot import contents, xattrs
 from mkbuild.snapshot.compression import open_decompressed
+from mkbuild.snapshot.layerview import IMPLICIT, OWN, LayerView, Limits
 from mkbuild.snapshot.readahead import ReadAhead
 from mkbuild.snapshot.tarreader import Header, TarReader
 from mkbuild.snapshot.treewriter import TreeWriter
@@ -34,21 +33,6 @@ _TYPES = {
     "6": toc.FIFO,
 }
 _WHITEOUT, _OPAQUE, _AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
-_OWN, _IMPLICIT = "layer", ""
-_MAX_NAME = 255
-_MAX_LINK = 4095
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an archive may be at most: bytes decompressed, entries, bytes of all paths together.
-
-    Directories that an archive leaves out count as entries.
-    """
-
-    size: int = 1 << 38
-    entries: int = 4_000_000
-    names: int = 1 << 29
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,66 +98,43 @@ def read_layer(  # noqa: PLR0913 -- what a disk and a base are
     ArchiveError for anything that the archive does wrong, BuildError where the disk gives out.
     """
     if tree is None:
-        return _Layer(None, base, locate, limits or Limits()).read(TarReader(blocks))
+        return _Reader(LayerView(None, base, limits or Limits()), locate).read(TarReader(blocks))
     try:
         with TreeWriter(tree, userxattr=userxattr, single_id=single_id) as writer:
-            return _Layer(writer, base, locate, limits or Limits()).read(TarReader(blocks))
+            view = LayerView(writer, base, limits or Limits())
+            return _Reader(view, locate).read(TarReader(blocks))
     except OSError as error:
         message = f"cannot unpack a layer: {error}"
         raise BuildError(message) from error
 
 
-class _Layer:
-    """A layer being read."""
+class _Reader:
+    """A layer being read into its view."""
 
-    def __init__(
-        self, writer: TreeWriter | None, base: Index | None, locate: Locate | None, limits: Limits
-    ) -> None:
-        self._writer = writer
-        self._base = base
+    def __init__(self, view: LayerView, locate: Locate | None) -> None:
+        self._view = view
         self._locate = locate
-        self._limits = limits
-        self._view = Index()
-        self._view.put(Located(Entry("", toc.DIRECTORY, 0o755), _IMPLICIT, ""))
-        self._places: dict[str, str] = {}
         self._whiteouts: dict[str, None] = {}
         self._opaque: dict[str, None] = {}
-        self._embedded: dict[str, bytes] = {}
-        self._dependent = False
-        self._count = 0
-        self._names = 0
-        self._at = ""
 
     def read(self, reader: TarReader) -> LayerContent:
         for header in reader:
-            self._at = header.name
-            self._budget(len(header.name) + len(header.link))
+            self._view.at = header.name
+            self._view.budget(len(header.name) + len(header.link))
             self._entry(header, reader)
         entries = self._finish()
-        if self._writer is not None:
-            self._writer.finish()
-        embedded = {p: data for p, data in self._embedded.items() if p in self._view}
-        return LayerContent(toc.make(entries, embedded), self._dependent)
-
-    def _fail(self, what: str) -> NoReturn:
-        message = f"{self._at[:200]!r}: {what}"
-        raise ArchiveError(message)
-
-    def _budget(self, length: int) -> None:
-        self._count += 1
-        self._names += length
-        if self._count > self._limits.entries:
-            self._fail(f"more than {self._limits.entries} entries")
-        if self._names > self._limits.names:
-            self._fail(f"more than {self._limits.names} bytes of names")
+        if self._view.writer is not None:
+            self._view.writer.finish()
+        embedded = {p: data for p, data in self._view.embedded.items() if p in self._view.index}
+        return LayerContent(toc.make(entries, embedded), self._view.dependent)
 
     def _entry(self, header: Header, reader: TarReader) -> None:
         path = _clean(header.name)
         if not path and header.type != "5":
-            self._fail("the root of an archive must be a directory")
+            self._view.fail("the root of an archive must be a directory")
         if _WHITEOUT in path and self._marker(path):
             return
-        path = self._place(path)
+        path = self._view.place(path)
         if header.type == "1":
             self._hardlink(path, _clean(header.link))
             return
@@ -194,101 +155,44 @@ class _Layer:
             header.device if kind in {toc.CHAR, toc.BLOCK} else None,
             tuple(pair for pair in header.xattrs if xattrs.kept(pair[0])) if header.xattrs else (),
         )
-        self._put(entry, reader.content())
-
-    def _put(self, entry: Entry, content: Iterable[bytes | memoryview]) -> None:
-        """Set a path, replacing what is there; ``content`` is read for regular files only."""
-        path, writer = entry.path, self._writer
-        old = self._view.get(path)
-        both = old is not None and old.entry.type == entry.type == toc.DIRECTORY
-        if old is not None and not both:
-            self._remove(path)
-        if entry.type == toc.DIRECTORY:
-            if writer is not None:
-                writer.directory(entry, exists=both)
-        elif entry.type == toc.FILE:
-            entry = self._file(entry, content)
-        else:
-            if entry.type == toc.SYMLINK:
-                if not 0 < len(os.fsencode(entry.link)) <= _MAX_LINK:
-                    self._fail("a symlink whose target is empty or too long")
-                self._places.clear()
-            if writer is not None:
-                writer.special(entry)
-        self._view.put(Located(entry, _OWN, str(self._count)))
-
-    def _file(self, entry: Entry, content: Iterable[bytes | memoryview]) -> Entry:
-        hashed = hashlib.sha256()
-        embedded: bytearray | None = bytearray() if toc.embeds(entry) else None
-        fd = None if self._writer is None else self._writer.create(entry.path, entry.mode)
-        try:
-            for piece in content:
-                hashed.update(piece)
-                if embedded is not None:
-                    embedded += piece
-                if fd is not None:
-                    contents.write(fd, piece)
-            if self._writer is not None and fd is not None:
-                sealed, fd = fd, None
-                self._writer.seal(sealed, entry)
-        finally:
-            if fd is not None:
-                os.close(fd)
-        if embedded is not None:
-            self._embedded[entry.path] = bytes(embedded)
-        return entry._replace(content=hashed.digest())
-
-    def _remove(self, path: str) -> None:
-        self._view.remove(path)
-        self._embedded.pop(path, None)
-        self._places.clear()
-        if self._writer is not None:
-            self._writer.remove(path)
+        self._view.put(entry, reader.content())
 
     def _hardlink(self, path: str, target: str) -> None:
         """Make a path another name of an entry of this layer, or a copy of one of the base."""
-        leader = self._resolve(target, follow_last=False)
-        if leader == path and leader in self._view:
+        leader = self._view.resolve(target, follow_last=False)
+        if leader == path and leader in self._view.index:
             return
-        found = self._view.get(leader)
-        if found is None or found.origin == _IMPLICIT:
+        found = self._view.index.get(leader)
+        if found is None or found.origin == IMPLICIT:
             self._foreign(path, target)
             return
         if found.entry.type == toc.DIRECTORY:
-            self._fail("a hard link to a directory")
-        if path in self._view:
-            if leader.startswith(path + "/"):
-                self._fail("a hard link that replaces the directory its target is in")
-            self._remove(path)
-        if found.entry.type == toc.SYMLINK:
-            self._places.clear()
-        self._view.put(found._replace(entry=found.entry._replace(path=path)))
-        if leader in self._embedded:
-            self._embedded[path] = self._embedded[leader]
-        if self._writer is not None:
-            self._writer.link(path, leader)
+            self._view.fail("a hard link to a directory")
+        self._view.link(path, leader)
 
     def _foreign(self, path: str, target: str) -> None:
         below = None
-        if self._base is not None:
+        if self._view.base is not None:
             try:
-                below = self._base.get(self._base.resolve(target, follow_last=False))
+                below = self._view.base.get(self._view.base.resolve(target, follow_last=False))
             except StepError as error:
-                self._fail(error.message)
+                self._view.fail(error.message)
         if below is None or below.entry.type == toc.DIRECTORY:
-            self._fail(f"a hard link to {target!r}, which does not exist")
-        self._dependent = True
+            self._view.fail(f"a hard link to {target!r}, which does not exist")
+        self._view.dependent = True
         entry = below.entry._replace(path=path)
         if entry.type != toc.FILE:
-            self._put(entry, ())
+            self._view.put(entry, ())
         elif self._locate is not None:
-            self._put(entry, contents.pieces(contents.open_file(self._locate(below)), entry.size))
-        elif self._writer is None and entry.content is not None:
-            if path in self._view:
-                self._remove(path)
-            self._view.put(Located(entry, _OWN, str(self._count)))
+            self._view.put(
+                entry, contents.pieces(contents.open_file(self._locate(below)), entry.size)
+            )
+        elif self._view.writer is None and entry.content is not None:
+            if path in self._view.index:
+                self._view.remove(path)
+            self._view.index.put(Located(entry, OWN, self._view.inode()))
         else:
-            self._fail(f"a hard link to {target!r} of another layer")
+            self._view.fail(f"a hard link to {target!r} of another layer")
 
     def _marker(self, path: str) -> bool:
         """Take a whiteout or opaque marker; returns False for an ordinary name."""
@@ -297,83 +201,44 @@ class _Layer:
         if any(part.startswith(_AUFS) for part in parts):
             return True
         if any(part.startswith(_WHITEOUT) for part in parts):
-            self._fail("a whiteout that holds entries")
+            self._view.fail("a whiteout that holds entries")
         if not name.startswith(_WHITEOUT):
             return False
         if name.startswith(_AUFS):
             # Aufs's own files (.wh..wh.plnk and others) say nothing here.
             if name == _OPAQUE:
-                self._opaque[self._resolve("/".join(parts))] = None
+                self._view.check(path)
+                self._opaque[self._view.resolve("/".join(parts))] = None
             return True
         if name[len(_WHITEOUT) :] in {"", ".", ".."}:
-            self._fail("a whiteout of nothing, or of a directory itself")
-        parent = self._resolve("/".join(parts))
+            self._view.fail("a whiteout of nothing, or of a directory itself")
+        self._view.check("/".join([*parts, name[len(_WHITEOUT) :]]))
+        parent = self._view.resolve("/".join(parts))
         hidden = name[len(_WHITEOUT) :]
         self._whiteouts[f"{parent}/{hidden}" if parent else hidden] = None
         return True
 
-    def _resolve(self, path: str, *, follow_last: bool = True) -> str:
-        try:
-            return self._view.resolve(path, follow_last=follow_last)
-        except StepError as error:
-            self._fail(error.message)
-
-    def _place(self, path: str) -> str:
-        """Return where a cleaned path lies, symlinks of its parents followed, parents made."""
-        if len(path) * 4 > _MAX_NAME and any(
-            len(part) > _MAX_NAME for part in os.fsencode(path).split(b"/")
-        ):
-            self._fail("a name longer than 255 bytes")
-        parent, slash, name = path.rpartition("/")
-        if not slash:
-            return path
-        place = self._places.get(parent)
-        if place is None:
-            place = self._resolve(parent)
-            self._make(place)
-            self._places[parent] = place
-        return f"{place}/{name}" if place else name
-
-    def _make(self, path: str) -> None:
-        """Make the directories that the archive leaves out, like those of the base."""
-        missing = []
-        while True:
-            found = self._view.get(path)
-            if found is not None:
-                break
-            missing.append(path)
-            path = path.rpartition("/")[0]
-        if found.entry.type != toc.DIRECTORY:
-            self._fail(f"{path!r} is no directory")
-        for step in reversed(missing):
-            self._budget(len(step))
-            entry = Entry(step, toc.DIRECTORY, 0o755)
-            below = None if self._base is None else self._base.get(step)
-            if below is not None and below.entry.type == toc.DIRECTORY:
-                entry = below.entry._replace(opaque=False)
-                self._dependent |= entry[2:5] != (0o755, 0, 0) or bool(entry.xattrs)
-            self._view.put(Located(entry, _IMPLICIT, step))
-            if self._writer is not None:
-                self._writer.directory(entry)
-
     def _finish(self) -> list[Entry]:
         """Return the entries, markers included, and put those on disk."""
-        self._at = "markers"
+        self._view.at = "markers"
         hidden = [path for path in self._whiteouts if self._hides(path)]
-        for path in self._opaque:
+        for path in list(self._opaque):
             if path:
                 self._mark(path)
-            elif self._base is not None:
+            elif self._view.base is not None:
                 # Overlayfs does not look for the mark on a layer's root.
-                names = self._base.children("")
-                hidden += [n for n in names if n not in self._view and n not in self._whiteouts]
-                self._dependent = True
+                for name in self._view.base.children(""):
+                    if name in self._view.index:
+                        self._mark(name)
+                    elif name not in self._whiteouts:
+                        hidden.append(name)
+                self._view.dependent = True
         for path in hidden:
             self._hide(path)
         leaders: dict[str, str] = {}
         entries = [Entry(path, toc.WHITEOUT) for path in hidden]
-        for entry, origin, inode in self._view.walk():
-            if origin == _IMPLICIT:
+        for entry, origin, inode in self._view.index.walk():
+            if origin == IMPLICIT:
                 continue
             leader = leaders.setdefault(inode, entry.path)
             entries.append(
@@ -384,10 +249,10 @@ class _Layer:
     def _hides(self, path: str) -> bool:
         """Whether a whiteout is kept: one of what the layer itself brings is a replacement."""
         parent = path
-        found = self._view.get(path)
+        found = self._view.index.get(path)
         while found is None:
             parent = parent.rpartition("/")[0]
-            found = self._view.get(parent)
+            found = self._view.index.get(parent)
         if found.entry.type != toc.DIRECTORY:
             return False
         if parent == path:
@@ -397,33 +262,33 @@ class _Layer:
 
     def _mark(self, path: str) -> None:
         """Make a directory opaque."""
-        found = self._view.get(path)
+        found = self._view.index.get(path)
         if found is None:
             try:
-                self._make(path)
+                self._view.make(path)
             except ArchiveError:
                 # Below something that is no directory: the layer itself hides it all.
                 return
-            found = self._view.get(path)
+            found = self._view.index.get(path)
         if found is None or found.entry.type != toc.DIRECTORY:
             return
         entry = found.entry._replace(opaque=True)
-        self._view.put(Located(entry, _OWN, found.inode if found.origin else f"/{path}"))
-        if self._writer is not None:
-            self._writer.directory(entry, exists=True)
+        self._view.index.put(Located(entry, OWN, found.inode if found.origin else f"/{path}"))
+        if self._view.writer is not None:
+            self._view.writer.directory(entry, exists=True)
 
     def _hide(self, path: str) -> None:
         """Put a whiteout on disk; where the base has no such directory, it hides nothing."""
         parent = path.rpartition("/")[0]
-        if parent not in self._view:
-            if self._base is not None:
-                below = self._base.get(parent)
+        if parent not in self._view.index:
+            if self._view.base is not None:
+                below = self._view.base.get(parent)
                 if below is None or below.entry.type != toc.DIRECTORY:
-                    self._dependent = True
+                    self._view.dependent = True
                     return
-            self._make(parent)
-        if self._writer is not None:
-            self._writer.whiteout(path)
+            self._view.make(parent)
+        if self._view.writer is not None:
+            self._view.writer.whiteout(path)
 
 
 def _clean(name: str) -> str:

@@ -12,7 +12,8 @@ from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index
 from mkbuild.filesystem.toc import Toc
 from mkbuild.snapshot import tarwriter
-from mkbuild.snapshot.layerread import LayerContent, Limits, read_layer, unpack
+from mkbuild.snapshot.layerread import LayerContent, read_layer, unpack
+from mkbuild.snapshot.layerview import Limits
 from mkbuild.store.temp import remove_tree
 from tests.support.trees import blocks, diff, directory, file, look, member, tar
 
@@ -133,6 +134,10 @@ REFUSED = {
     "entry below a file": tar(("a", b""), ("a/b", b"")),
     "link loop": tar(link("a", "b"), link("b", "a"), ("a/x", b"")),
     "name over 255 bytes": tar(("n" * 256, b"")),
+    "whiteout over 255 bytes": tar((".wh." + "n" * 256, b"")),
+    "whiteout below a name over 255 bytes": tar(("n" * 256 + "/.wh.x", b"")),
+    "opaque name over 255 bytes": tar(("n" * 256 + "/.wh..wh..opq", b"")),
+    "path over all limits": tar(("a/" * 8192 + "x", b"")),
     "empty symlink": tar(link("a", "")),
     "symlink over PATH_MAX": tar(link("a", "x" * 4096)),
     "hard link over its own parent": tar(member("d", DIR), ("d/x", b""), hard("d", "d/x")),
@@ -208,6 +213,17 @@ def test_whiteouts_share_an_inode(outside: Path) -> None:
     assert {path.lstat().st_ino for path in (outside / "tree").iterdir()} == {
         (outside / "tree" / "0").lstat().st_ino
     }
+
+
+def test_an_opaque_root_hides_all_of_the_base(outside: Path) -> None:
+    base = Index().apply(
+        toc.make([directory("d"), file("d/old"), file("x"), file("gone"), file("y")]), "L"
+    )
+    data = tar(("d/new", b""), ("x", b""), (".wh..wh..opq", b""), (".wh.gone", b""))
+    content = load(data, outside / "tree", base)
+    assert shown(content.toc) == ["d d opaque", "f d/new", "w gone", "f x", "w y"]
+    assert content.dependent
+    assert sorted(look(outside / "tree")) == ["d", "d/new", "gone", "x", "y"]
 
 
 def test_overlays_own_attributes_and_others_are_dropped(outside: Path) -> None:
