@@ -18,7 +18,7 @@ from mkbuild.location import Location
 
 M = TypeVar("M", bound=BaseModel)
 
-_LITERAL_KEYS = frozenset({"dockerfile_inline"})
+_LITERAL = ("dockerfile_inline",)
 _WAITING = {
     "digest": frozenset({"tags", "labels"}),
     "commit": frozenset({"tags", "labels", "args"}),
@@ -87,7 +87,7 @@ class Checker:
 
     def text(self, node: yaml.Scalar, path: KeyPath, base: int) -> str:
         """Return a scalar's text, variables filled in."""
-        if self.variables is None or "$" not in node.text or path[-1] in _LITERAL_KEYS:
+        if self.variables is None or "$" not in node.text or path[base:] == _LITERAL:
             return node.text
         try:
             expanded = self.variables.expand(node.text, self.matrix)

@@ -244,6 +244,11 @@ def test_an_inline_dockerfile_keeps_its_own_variables() -> None:
     assert target.dockerfile_inline == "FROM x\nRUN echo ${HOME} $$\n"
 
 
+def test_an_arg_may_have_any_name() -> None:
+    text = images("  a: {args: {dockerfile_inline: '${env.X:-y}', images: '$$'}}\n")
+    assert load_texts(text).targets["a"].args == {"dockerfile_inline": "y", "images": "$"}
+
+
 def test_names_are_looked_for_nearby_first() -> None:
     files = {
         "BUILD.yaml": "version: 1\ninclude: ['*/BUILD.yaml']\nimages: {base: {}}\n",
