@@ -12,9 +12,11 @@ from mkbuild.cli import values
 from mkbuild.cli.common import Common
 from mkbuild.cli.options import combine, option
 from mkbuild.engine.request import WorkspaceInput
+from mkbuild.errors import NotYetError
 
 if TYPE_CHECKING:
-    from mkbuild.buildfile.target import Workspace
+    from mkbuild.buildfile.target import GitContext, Target, Workspace
+    from mkbuild.dockerfile.instructions import Dockerfile
     from mkbuild.engine.dockerfiles import Dockerfiles
     from mkbuild.graph.targets import TargetGraph
 
@@ -41,7 +43,7 @@ class Question:
         """The Dockerfiles of its targets."""
         from mkbuild.engine.dockerfiles import Dockerfiles
 
-        return Dockerfiles(self.directory)
+        return Dockerfiles(self.directory, _no_checkout)
 
     @cached_property
     def graph(self) -> "TargetGraph":
@@ -49,7 +51,14 @@ class Question:
         from mkbuild.graph.targets import infer
         from mkbuild.oci.platform import host
 
-        return infer(self.workspace, self.dockerfiles.read, host(os.uname().machine))
+        return infer(self.workspace, self.dockerfile, host(os.uname().machine))
+
+    def dockerfile(self, target: "Target") -> "Dockerfile | None":
+        """Return a target's Dockerfile; None in a git context, since asking fetches nothing."""
+        from mkbuild.buildfile.target import GitContext
+
+        remote = isinstance(target.context, GitContext) and target.dockerfile_inline is None
+        return None if remote else self.dockerfiles.read(target)
 
     def select(self, selection: tuple[str, ...]) -> tuple[str, ...]:
         """Return the labels that a selection means; all where nothing is said."""
@@ -60,6 +69,10 @@ class Question:
     def place(self, file: str) -> str:
         """Show a file as it is seen from here."""
         return self.dockerfiles.display(Path(file))
+
+
+def _no_checkout(context: "GitContext") -> Path:
+    raise NotYetError(f"{context.url} is not read by a verb that only asks")
 
 
 def ask(common: Common, params: dict[str, Any]) -> Question:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mkbuild.buildfile.target import Target
+    from mkbuild.context.ignore import Ignore
     from mkbuild.dockerfile.finding import Finding
 
 _SHOWN = "What is shown"
@@ -56,17 +57,22 @@ def command(selection: tuple[str, ...], how: str, **params: Any) -> None:
 
 def _check_file(file: Path) -> "list[Finding]":
     from mkbuild.dockerfile import lint, parser
-    from mkbuild.engine.dockerfiles import ignore_of
 
-    return lint.check(
-        parser.parse(file.read_bytes(), str(file)), ignore=ignore_of(file.parent, file)
-    )
+    dockerfile = parser.parse(file.read_bytes(), str(file))
+    return lint.check(dockerfile, ignore=_ignore(file.parent, str(file)))
+
+
+def _ignore(context: Path, dockerfile: str) -> "Ignore | None":
+    from mkbuild.context.ignore import Ignore
+    from mkbuild.engine.contexts import ignore_file
+
+    found = ignore_file(context, dockerfile)
+    return Ignore.parse(found[1], found[0]) if found else None
 
 
 def _check(question: Question, target: "Target") -> "Iterable[Finding]":
     from mkbuild.buildfile.target import DirectoryContext
     from mkbuild.dockerfile import lint
-    from mkbuild.engine.dockerfiles import ignore_of
 
     for use in target.git_uses:
         place = replace(use.location, file=question.place(use.location.file))
@@ -76,12 +82,12 @@ def _check(question: Question, target: "Target") -> "Iterable[Finding]":
             f"{target.label}: {use.key} holds {use.fact}: the digest changes at every commit",
             "${inputs.commit} is the last commit that touched what the image is made of",
         )
-    dockerfile = question.dockerfiles.read(target)
+    dockerfile = question.dockerfile(target)
     if dockerfile is None:
         return
     ignore = None
     if isinstance(target.context, DirectoryContext):
-        ignore = ignore_of(Path(target.context.path), Path(target.dockerfile))
+        ignore = _ignore(Path(target.context.path), target.dockerfile)
     yield from lint.check(dockerfile, build_args=target.args, ignore=ignore)
 
 

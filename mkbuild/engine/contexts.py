@@ -42,11 +42,8 @@ class Contexts:
         """Return a context; raises UserError where it cannot be read."""
         target = self._targets[source.target]
         directory = self.directory(source)
-        ignore = None
-        if source.name == CONTEXT and target.dockerfile_inline is None:
-            ignore = _ignore_file(Path(f"{target.dockerfile}.dockerignore"))
-        ignore = ignore or _ignore_file(directory / ".dockerignore")
-        name, text = ignore or ("", "")
+        own = source.name == CONTEXT and target.dockerfile_inline is None
+        name, text = ignore_file(directory, target.dockerfile if own else None) or ("", "")
         with self._lock:
             found = self._walked.get((str(directory), text))
             if found is None:
@@ -73,9 +70,15 @@ class Contexts:
                 raise BuildFileError(message, location=target.location)
 
 
-def _ignore_file(path: Path) -> tuple[str, str] | None:
-    """Read an ignore file where there is one."""
-    try:
-        return str(path), path.read_text(encoding="utf-8", errors="surrogateescape")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+def ignore_file(directory: Path, dockerfile: str | None) -> tuple[str, str] | None:
+    """Return path and text of what says what a context leaves out; None where nothing does.
+
+    ``<Dockerfile>.dockerignore`` (for the main context only) goes before ``.dockerignore``.
+    """
+    names = [Path(f"{dockerfile}.dockerignore")] if dockerfile else []
+    for path in (*names, directory / ".dockerignore"):
+        try:
+            return str(path), path.read_text(encoding="utf-8", errors="surrogateescape")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return None

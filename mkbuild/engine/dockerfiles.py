@@ -1,9 +1,9 @@
 """The Dockerfiles of targets, read from disk and parsed once each."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mkbuild.buildfile.target import GitContext, Target
-from mkbuild.context.ignore import Ignore
 from mkbuild.dockerfile import parser
 from mkbuild.dockerfile.instructions import Dockerfile
 from mkbuild.errors import DockerfileError
@@ -12,17 +12,14 @@ from mkbuild.errors import DockerfileError
 class Dockerfiles:
     """Reads Dockerfiles; places in them are shown as they are seen from ``directory``."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, checkout: Callable[[GitContext], Path]) -> None:
+        """``checkout``: makes the files of a git context; raises PullError."""
         self._directory = directory
+        self._checkout = checkout
         self._known: dict[str, Dockerfile] = {}
 
-    def read(self, target: Target) -> Dockerfile | None:
-        """Return a target's Dockerfile, None where it is in a git context not checked out.
-
-        Raises DockerfileError where it cannot be read or parsed.
-        """
-        if isinstance(target.context, GitContext) and not Path(target.dockerfile).is_absolute():
-            return None
+    def read(self, target: Target) -> Dockerfile:
+        """Return a target's Dockerfile; raises DockerfileError where that cannot be done."""
         if target.label not in self._known:
             self._known[target.label] = self._parse(target)
         return self._known[target.label]
@@ -31,6 +28,8 @@ class Dockerfiles:
         if target.dockerfile_inline is not None:
             return parser.parse(target.dockerfile_inline, f"{target.file}:{target.label}")
         path = Path(target.dockerfile)
+        if isinstance(target.context, GitContext) and not path.is_absolute():
+            path = self._checkout(target.context) / path
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -45,12 +44,3 @@ class Dockerfiles:
         """Show a path as short as it is from where the user stands."""
         here = self._directory
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def ignore_of(context: Path, dockerfile: Path) -> Ignore | None:
-    """Read what a context leaves out: ``<Dockerfile>.dockerignore``, else its ``.dockerignore``."""
-    for path in (Path(f"{dockerfile}.dockerignore"), context / ".dockerignore"):
-        if path.is_file():
-            text = path.read_text(encoding="utf-8", errors="surrogateescape")
-            return Ignore.parse(text, str(path))
-    return None

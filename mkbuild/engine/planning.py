@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mkbuild.buildfile.target import GitContext, Target, Workspace
-from mkbuild.dockerfile import parser
-from mkbuild.dockerfile.instructions import Dockerfile
 from mkbuild.engine.bases import Bases
+from mkbuild.engine.dockerfiles import Dockerfiles
 from mkbuild.engine.outsides import TargetOutsides
 from mkbuild.engine.request import Changes
-from mkbuild.errors import DockerfileError, NotYetError
 from mkbuild.graph.edges import Resolver as TargetNames
 from mkbuild.graph.targets import TargetGraph, infer
 from mkbuild.oci import platform as platforms
@@ -41,51 +39,21 @@ class Planning:
         self.targets: Mapping[str, Target] = workspace.targets
         self.build_platform = platforms.host(os.uname().machine)
         self._bases = bases
-        self._checkout = checkout
         self._changes = changes
-        self._directory = directory
         self._names = TargetNames(workspace)
         self._planned: dict[tuple[str, Platform], PlannedImage] = {}
-        self._dockerfiles: dict[str, Dockerfile] = {}
+        self.dockerfiles = Dockerfiles(directory, checkout)
 
     def graph(self, labels: tuple[str, ...]) -> TargetGraph:
         """Infer the edges between some targets and all that they need; raises CycleError."""
-        return infer(self.workspace, self.read_dockerfile, self.build_platform, labels)
+        return infer(self.workspace, self.dockerfiles.read, self.build_platform, labels)
 
-    def read_dockerfile(self, target: Target) -> Dockerfile:
-        """Read and parse a target's Dockerfile; raises DockerfileError."""
-        if target.label not in self._dockerfiles:
-            self._dockerfiles[target.label] = self._parse(target)
-        return self._dockerfiles[target.label]
-
-    def _parse(self, target: Target) -> Dockerfile:
-        if target.dockerfile_inline is not None:
-            return parser.parse(target.dockerfile_inline, f"{target.file}:{target.label}")
-        path = Path(target.dockerfile)
-        if isinstance(target.context, GitContext) and not path.is_absolute():
-            path = self._checkout(target.context) / path
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DockerfileError(
-                f"cannot read the Dockerfile of {target.label}: {path}: {error.strerror}",
-                location=target.location,
-                hint="dockerfile: in the build file (or -f) says where it is",
-            ) from error
-        return parser.parse(data, self._display(path))
-
-    def _display(self, path: Path) -> str:
-        """Show a path as short as it is from where the user stands."""
-        here = self._directory
-        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-    def plan(self, label: str, platform: Platform | None = None) -> PlannedImage:
-        """Plan a target for a platform (None: its own)."""
+    def plan(self, label: str, platform: Platform) -> PlannedImage:
+        """Plan a target for a platform."""
         target = self.targets[label]
-        wanted = platform or self._platform(target)
-        key = (label, wanted)
+        key = (label, platform)
         if key not in self._planned:
-            options = self._options(target, wanted)
+            options = self._options(target, platform)
             outsides = TargetOutsides(
                 target,
                 find_target=lambda name: self._find(target, name),
@@ -93,19 +61,17 @@ class Planning:
                 registry=lambda ref, plat: self._bases.image(ref, plat, target.pull),
                 layout=self._bases.layout,
             )
-            self._planned[key] = plan(self.read_dockerfile(target), options, outsides)
+            self._planned[key] = plan(self.dockerfiles.read(target), options, outsides)
         return self._planned[key]
 
     def _find(self, target: Target, name: str) -> str | None:
         found = self._names.find(target, name)
         return found[0] if found else None
 
-    def _platform(self, target: Target) -> Platform:
-        if len(target.platforms) > 1:
-            message = f"{target.label}: several platforms in one image cannot be built yet"
-            hint = "build them one by one: --platform"
-            raise NotYetError(message, location=target.location, hint=hint)
-        return platforms.parse(target.platforms[0]) if target.platforms else self.build_platform
+    def platforms(self, label: str) -> tuple[Platform, ...]:
+        """Return the platforms that a target is built for, in its order; raises UserError."""
+        given = self.targets[label].platforms
+        return tuple(map(platforms.parse, given)) or (self.build_platform,)
 
     def _options(self, target: Target, platform: Platform) -> PlanOptions:
         return PlanOptions(
