@@ -14,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from mkbuild.cache.parallel import each
 from mkbuild.cache.transfer import CHUNK
+from mkbuild.errors import UsageError
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -32,12 +33,12 @@ class WebClient:
     """
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        """Take the address apart; no connection is made yet."""
+        """Take the address apart; UsageError for a header that cannot be sent."""
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         self.base = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
         """The address without credentials."""
-        self._headers = {"User-Agent": "mkbuild", **headers}
+        self._headers = {"User-Agent": "mkbuild", **_checked(headers)}
         if parts.username is not None:
             userinfo = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             encoded = base64.b64encode(userinfo.encode()).decode()
@@ -143,6 +144,18 @@ class WebClient:
                 else:
                     self._pool = urllib3.PoolManager(maxsize=_THREADS, timeout=timeout)
             return self._pool
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Check headers before somebody else does, whose message would show their values."""
+    checked = {}
+    for name, text in headers.items():
+        value = text.strip()
+        if not (name.isascii() and value.isascii() and (name + value).isprintable()):
+            message = f"the value of the HTTP header {name.strip()!r} cannot be sent"
+            raise UsageError(message, hint="it has to be one line of ASCII characters")
+        checked[name] = value
+    return checked
 
 
 def _plain(error: Exception) -> str:
