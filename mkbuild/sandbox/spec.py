@@ -12,11 +12,14 @@ Network = Literal["default", "none", "host"]
 class MountSpec:
     """One mount of a RUN.
 
-    ``target``: absolute path inside. ``source``: absolute path outside (bind, cache, ssh): a
-    directory or file that is safe to open as it is. ``lowers``: for a bind of another state, its
-    trees as in :class:`RunSpec`, with ``subpath`` inside them, resolved there and nowhere else.
-    ``writable`` binds of a state or context are overlaid: what is written is thrown away, while a
-    cache's writes stay. ``data``: a secret's bytes. ``size``: a tmpfs's limit in bytes, 0 for none.
+    ``target``: absolute path inside; links in it are followed inside, and what is missing is made
+    and removed again if it is still empty. ``source``: absolute path outside (bind, cache, ssh): a
+    directory, file or socket that is safe to open as it is. ``lowers``: for a bind of another
+    state, its trees as in :class:`RunSpec`. ``subpath``: what is shown of source or lowers,
+    resolved in there and nowhere else; a cache's must not lead through a link. ``writable`` binds
+    are overlaid: what is written is thrown away, while a cache's writes stay. ``data``: a secret's
+    bytes; ``uid``, ``gid``, ``mode`` are a secret's. ``size``: a tmpfs's limit in bytes, 0 for the
+    kernel's default.
     """
 
     type: MountType
@@ -37,15 +40,17 @@ class RunSpec:
     """One command in one filesystem.
 
     ``lowers``: directories in overlay form (whiteouts as 0/0 character devices, opaque xattrs),
-    topmost first; empty for a RUN in scratch. ``upper``: an empty directory that receives what
-    changes; ``work``: an empty directory beside it on the same filesystem. ``tree``: in chroot mode
-    the full, writable filesystem instead of the three. ``env`` is all that the command sees.
-    ``groups``: supplementary ids. ``hosts``, ``resolv``: contents of /etc/hosts and
-    /etc/resolv.conf, mounted and never part of the result. ``stdin``: bytes (a heredoc script).
+    topmost first, at most 500; empty for a RUN in scratch. ``upper``: a directory that receives
+    what changes; its root gets owner, mode and times of the topmost lower. ``work``: an empty
+    directory on the same filesystem, which the caller removes afterwards with all that is in it.
+    ``tree``: the full, writable filesystem instead of lowers and upper (chroot mode, or where
+    overlays do not work). ``env`` is all that the command sees. ``cwd`` must exist. ``groups``:
+    supplementary ids. ``hosts``, ``resolv``: contents of /etc/hosts and /etc/resolv.conf, mounted
+    and never part of the result. ``stdin``: bytes (a heredoc script); empty: /dev/null.
     """
 
     argv: tuple[str, ...]
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     cwd: str = "/"
     uid: int = 0
     gid: int = 0
@@ -67,7 +72,8 @@ class RunSpec:
 class RunOutcome:
     """How a command ended: its exit status (128+n for signal n), and what the sandbox swallowed.
 
-    ``lossy``: a chown to an id that this sandbox cannot hold was answered with success.
+    ``lossy``: a change of owner or of the command's own ids to one that this sandbox cannot hold
+    was answered with success, so the result may differ from another machine's.
     """
 
     status: int
