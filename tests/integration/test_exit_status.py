@@ -1,0 +1,106 @@
+"""Each exit status of the command line's table that a build can end with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mkbuild.cli.main import main
+from tests.support.bases import bases
+
+pytestmark = pytest.mark.root
+
+BUILD = """\
+version: 1
+images:
+  good: {context: ., dockerfile: good.Dockerfile, tags: ["localhost:1/acme/good:1"]}
+  bad: {context: ., dockerfile: bad.Dockerfile}
+  lost: {context: ., dockerfile: lost.Dockerfile}
+  syntax: {context: ., dockerfile: syntax.Dockerfile}
+  first: {context: ., dockerfile: first.Dockerfile}
+  second: {context: ., dockerfile: second.Dockerfile}
+groups: {default: [good]}
+"""
+DOCKERFILES = {
+    "good": "FROM busybox:stable\nRUN echo yes > /yes\n",
+    "bad": "FROM busybox:stable\nRUN echo words; exit 3\n",
+    "lost": "FROM localhost:1/nowhere:1\n",
+    "syntax": "FROM busybox:stable\nRUNN true\n",
+    "first": "FROM second\n",
+    "second": "FROM first\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "BUILD.yaml").write_text(BUILD)
+    for name, text in DOCKERFILES.items():
+        (tmp_path / f"{name}.Dockerfile").write_text(text)
+    mirror = f"oci-layout:{bases('busybox')}"
+    (tmp_path / "registries").write_text(json.dumps({"docker.io": {"mirrors": [mirror]}}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MKBUILD_REGISTRIES", str(tmp_path / "registries"))
+    monkeypatch.setenv("MKBUILD_STORAGE", str(tmp_path / "store"))
+    return tmp_path
+
+
+def test_0_built() -> None:
+    assert main([]) == 0
+
+
+def test_1_a_step_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bad"]) == 1
+    shown = capsys.readouterr().err
+    assert ">    2 | RUN echo words; exit 3" in shown
+    assert "| words" in shown
+    assert "exit status 3" in shown
+
+
+def test_1_also_with_keep_going(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-k", "-j1", "bad", "good"]) == 1
+    assert "RUN echo yes" in capsys.readouterr().err
+
+
+def test_1_a_base_cannot_be_had() -> None:
+    assert main(["lost"]) == 1
+
+
+@pytest.mark.parametrize("name", ["syntax", "first"])
+def test_2_dockerfiles(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name]) == 2
+    assert f"{name}.Dockerfile:" in capsys.readouterr().err
+
+
+def test_2_build_file(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workspace / "BUILD.yaml").write_text("version: 1\nimages:\n  a: {contxt: .}\n")
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("error: BUILD.yaml:3:7: ")
+
+
+def test_3_lint(workspace: Path) -> None:
+    (workspace / "good.Dockerfile").write_text("FROM busybox:stable\nMAINTAINER me\n")
+    assert main(["lint", "good"]) == 3
+
+
+def test_4_nothing_selected() -> None:
+    assert main(["nothing"]) == 4
+
+
+def test_5_expected_cached(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--expect-cached"]) == 5
+    assert "good.Dockerfile:2" in capsys.readouterr().err
+    assert main([]) == 0
+    assert main(["--expect-cached"]) == 0
+
+
+def test_7_published() -> None:
+    assert main(["--push"]) == 7
+
+
+def test_37_internal(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "a-file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(workspace / "state"))
+    assert main(["--storage", "a-file/store"]) == 37
+    assert "Please report it" in capsys.readouterr().err
