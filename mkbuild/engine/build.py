@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mkbuild.engine.images import BuiltImage
+from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
 from mkbuild.engine.outputs import write_outputs
 from mkbuild.engine.publish import Publication, Publisher, names_of
@@ -28,9 +28,9 @@ def build(request: BuildRequest, reporter: Reporter) -> int:
             try:
                 outcomes = invocation.build(_labels(invocation, request, selected))
                 if outcomes.error is None and not outcomes.skipped:
-                    images = list(outcomes.images.values())
-                    write_outputs(invocation, images)
-                    publish(invocation, images)
+                    targets = list(outcomes.targets.values())
+                    write_outputs(invocation, targets)
+                    publish(invocation, targets)
             finally:
                 invocation.close()
     finally:
@@ -52,19 +52,20 @@ def _labels(invocation: Invocation, request: BuildRequest, selected: Selected) -
     return tuple(label for label in graph.order() if label in wanted)
 
 
-def publish(invocation: Invocation, images: Sequence[BuiltImage]) -> None:
+def publish(invocation: Invocation, targets: Sequence[BuiltTarget]) -> None:
     """Push what the request asks for; raises PublishError."""
     publishing = invocation.request.publishing
     if not publishing.push:
         return
     publications = []
-    for image in images:
-        if not invocation.targets[image.label].publish:
+    for target in targets:
+        if not invocation.targets[target.label].publish:
             continue
-        names = names_of(image, publishing.registries)
+        names = names_of(target, publishing.registries)
         if not names:
-            invocation.session.warn(f"{image.label} has no tags: it is not pushed")
-        publications.append(Publication(names, image.manifest, provide=invocation.bring))
+            invocation.session.warn(f"{target.label} has no tags: it is not pushed")
+        manifests = tuple(image.manifest for image in target.images)
+        publications.append(Publication(names, target.document, manifests, invocation.bring))
     journals = invocation.session.storage / "publications"
     Publisher(
         invocation.registries.pusher(invocation.session.store), journals, invocation.session.emit

@@ -63,7 +63,6 @@ class Executor:
         runner: Callable[[], Runner],
         scratch: Callable[[], Path],
         emit: Emit,
-        compression: Mapping[str, str],
         replace: bool = False,
     ) -> None:
         """``runner`` is called when the first command must run; ``replace``: results win (-B)."""
@@ -76,7 +75,6 @@ class Executor:
         self._runner: Runner | None = None
         self._scratch = scratch
         self._emit = emit
-        self._compression = compression
         self._replace = replace
         self._lock = threading.Lock()
         self._jobs: dict[str, Callable[[], None]] = {}
@@ -90,9 +88,12 @@ class Executor:
                 self._report(work, self._hit(work), 0.0)
 
     def jobs(
-        self, images: Mapping[str, PlannedImage], weights: Mapping[str, int]
+        self, images: Sequence[tuple[PlannedImage, str]], weights: Mapping[str, int]
     ) -> dict[str, Job]:
-        """Return the graph of what is left to do: steps without a result, layers not at hand."""
+        """Return the graph of what is left to do: steps without a result, layers not at hand.
+
+        ``images`` come with the compression of their layers (see :data:`COMPRESSIONS`).
+        """
         graph: dict[str, Job] = {}
         names: dict[ActionKey, str] = {}
         for work in self._resolution.pending():
@@ -105,9 +106,9 @@ class Executor:
             )
             graph[name] = Job(needs, weights.get(work.action.target, 1))
             self._jobs[name] = partial(self._step, work)
-        known = self._known_layers(images.values())
-        for label, image in images.items():
-            self._layer_jobs(image, self._compression[label], known, names, graph)
+        known = self._known_layers(image for image, _ in images)
+        for image, kind in images:
+            self._layer_jobs(image, kind, known, names, graph)
         return graph
 
     def _layer_jobs(

@@ -12,7 +12,7 @@ from mkbuild.cache.protocol import KeyValue, Record
 from mkbuild.digest import Digest
 from mkbuild.engine.executor import StepReport
 from mkbuild.oci import mutate
-from mkbuild.oci.model import Descriptor, ImageConfig, Manifest
+from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest
 from mkbuild.plan.image import PlannedImage, StateOf
 from mkbuild.store.protocol import BlobStore
 
@@ -32,12 +32,40 @@ class BuiltImage:
     planned: PlannedImage
     base_layers: int
     steps: tuple[StepReport, ...] = ()
-    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltTarget:
+    """A target's image: one manifest, or an index of several platforms, in order."""
+
+    label: str
+    names: tuple[str, ...]
+    document: Manifest | Index
+    images: tuple[BuiltImage, ...]
+
+    @classmethod
+    def of(cls, images: Sequence[BuiltImage], store: BlobStore) -> "BuiltTarget":
+        """Join the images of a target's platforms (at least one)."""
+        first = images[0]
+        if len(images) == 1:
+            return cls(first.label, first.names, first.manifest, (first,))
+        described = tuple(
+            replace(image.manifest.descriptor(), platform=image.config.platform) for image in images
+        )
+        index = Index.build(described)
+        store.put(index.raw)
+        return cls(first.label, first.names, index, tuple(images))
 
     @property
     def size(self) -> int:
-        """Bytes of all layers as they are transferred."""
-        return sum(layer.size for layer in self.manifest.layers)
+        """Bytes of all layers as they are transferred, each once."""
+        layers = {layer.digest: layer.size for i in self.images for layer in i.manifest.layers}
+        return sum(layers.values())
+
+    @property
+    def steps(self) -> tuple[StepReport, ...]:
+        """The steps of all platforms, each once."""
+        return tuple({step.key: step for i in self.images for step in i.steps}.values())
 
 
 def assemble(  # noqa: PLR0913 -- what an image consists of

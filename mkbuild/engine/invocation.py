@@ -1,9 +1,10 @@
 """One invocation of ``build``: plan all images, resolve, run what is left, finish the images."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from mkbuild.action import ActionKey, StateID
 from mkbuild.buildfile.target import GitContext, Target
@@ -11,7 +12,7 @@ from mkbuild.engine.bases import Bases
 from mkbuild.engine.caches import open_caches
 from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.executor import Executor, StepReport, state_producers
-from mkbuild.engine.images import BuiltImage, CreationTimes, assemble
+from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
 from mkbuild.engine.planning import Planning
 from mkbuild.engine.registries import RegistryAccess
@@ -29,18 +30,21 @@ from mkbuild.errors import (
 from mkbuild.events import RunFinished, RunStarted, TargetFinished
 from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
-from mkbuild.oci.model import Descriptor
+from mkbuild.oci.model import Descriptor, Platform
 from mkbuild.plan.actions import walk
 from mkbuild.plan.image import PlannedImage
 from mkbuild.schedule import local
 from mkbuild.schedule.local import Outcome
 
+Part: TypeAlias = tuple[str, Platform]
+"""A target's label and one of its platforms."""
+
 
 @dataclass(slots=True)
 class Outcomes:
-    """What became of an invocation: images by label, failures by step or label."""
+    """What became of an invocation: what is built, by label, and what stopped the rest."""
 
-    images: dict[str, BuiltImage] = field(default_factory=dict)
+    targets: dict[str, BuiltTarget] = field(default_factory=dict)
     error: BaseException | None = None
     skipped: tuple[str, ...] = ()
 
@@ -100,7 +104,11 @@ class Invocation:
     def build(self, labels: tuple[str, ...]) -> Outcomes:
         """Build targets; what a failure leaves undone is in the outcome, not raised."""
         started = time.monotonic()
-        images = {label: self.planning.plan(label) for label in labels}
+        images = {
+            (label, platform): self.planning.plan(label, platform)
+            for label in labels
+            for platform in self.planning.platforms(label)
+        }
         forced: set[ActionKey] = set()
         while True:
             outcomes, lost = self._attempt(images, frozenset(forced), started)
@@ -109,7 +117,7 @@ class Invocation:
             forced.add(lost)
 
     def _attempt(
-        self, images: Mapping[str, PlannedImage], forced: frozenset[ActionKey], started: float
+        self, images: Mapping[Part, PlannedImage], forced: frozenset[ActionKey], started: float
     ) -> tuple[Outcomes, ActionKey | None]:
         """Try once; where a cached result turns out to be gone, say which step must run again."""
         behaviour = self.request.behaviour
@@ -133,13 +141,13 @@ class Invocation:
             runner=self._runner,
             scratch=self.session.directory,
             emit=self.session.emit,
-            compression={label: self.targets[label].compression for label in images},
             replace=self.request.caches.always,
         )
         weights = {label: target.weight for label, target in self.targets.items()}
-        self.session.emit(RunStarted(tuple(images), len(resolution.works), behaviour.jobs))
+        self.session.emit(RunStarted(_labels(images), len(resolution.works), behaviour.jobs))
         executor.report_hits()
-        graph = executor.jobs(images, weights)
+        wanted = [(image, self.targets[label].compression) for (label, _), image in images.items()]
+        graph = executor.jobs(wanted, weights)
         if graph and behaviour.expect_cached:
             raise ExpectedCachedError(_not_cached(resolution))
         outcome = local.run(
@@ -154,10 +162,10 @@ class Invocation:
             return Outcomes(error=local.first_error(outcome)), lost
         return self._finish(images, resolution, executor, outcome, started), None
 
-    def state_of(self, label: str) -> StateID:
-        """Return the state of a target's image, once it is built."""
+    def state_of(self, image: PlannedImage) -> StateID:
+        """Return the state of an image, once it is built."""
         assert self._resolution is not None  # noqa: S101 -- after build
-        return self._resolution.state(self.planning.plan(label).node)
+        return self._resolution.state(image.node)
 
     def bring(self, layer: Descriptor) -> None:
         """Bring a layer of a finished image into the store; raises PullError, BuildError."""
@@ -191,7 +199,7 @@ class Invocation:
 
     def _finish(
         self,
-        images: Mapping[str, PlannedImage],
+        images: Mapping[Part, PlannedImage],
         resolution: Resolution,
         executor: Executor,
         outcome: Outcome,
@@ -199,39 +207,19 @@ class Invocation:
     ) -> Outcomes:
         self._resolution = resolution
         outcomes = Outcomes(error=local.first_error(outcome), skipped=tuple(outcome.skipped))
-        for label, planned in images.items():
-            try:
-                layers = executor.records(planned, self.targets[label].compression)
-            except KeyError:
-                continue
-            steps = _reports(planned, resolution, executor)
-            built = assemble(
-                self.targets[label],
-                planned,
-                base=self.bases.descriptors(planned.base),
-                layers=layers,
-                state_of=resolution.state,
-                definition=resolution.by_node[planned.node],
-                created=CreationTimes(
-                    _first(planned.epoch, self.planning.epoch(label)), self.session.known
-                ),
-                commit="",
-                store=self.session.store,
-                steps=steps,
-            )
-            outcomes.images[label] = built
-            ran = sum(step.status == "ran" for step in steps)
-            self.session.emit(
-                TargetFinished(
-                    target=label,
-                    digest=built.manifest.digest,
-                    names=built.names,
-                    steps=len(steps),
-                    ran=ran,
-                    seconds=sum(step.seconds for step in steps),
-                    size=built.size,
-                )
-            )
+        built: dict[str, list[BuiltImage]] = {label: [] for label in _labels(images)}
+        missing: set[str] = set()
+        for (label, _), planned in images.items():
+            image = self._assemble(label, planned, resolution, executor)
+            if image is None:
+                missing.add(label)
+            else:
+                built[label].append(image)
+        for label, parts in built.items():
+            if label not in missing:
+                target = BuiltTarget.of(parts, self.session.store)
+                outcomes.targets[label] = target
+                self.session.emit(_finished(target))
         reports = executor.reports.values()
         ran = sum(report.status == "ran" for report in reports)
         self.session.emit(
@@ -245,9 +233,47 @@ class Invocation:
         )
         return outcomes
 
+    def _assemble(
+        self, label: str, planned: PlannedImage, resolution: Resolution, executor: Executor
+    ) -> BuiltImage | None:
+        """Write an image's config and manifest; None where something of it is missing."""
+        try:
+            layers = executor.records(planned, self.targets[label].compression)
+        except KeyError:
+            return None
+        epoch = _first(planned.epoch, self.planning.epoch(label))
+        return assemble(
+            self.targets[label],
+            planned,
+            base=self.bases.descriptors(planned.base),
+            layers=layers,
+            state_of=resolution.state,
+            definition=resolution.by_node[planned.node],
+            created=CreationTimes(epoch, self.session.known),
+            commit="",
+            store=self.session.store,
+            steps=_reports(planned, resolution, executor),
+        )
+
 
 def _first(*choices: int | None) -> int | None:
     return next((choice for choice in choices if choice is not None), None)
+
+
+def _labels(images: Iterable[Part]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(label for label, _ in images))
+
+
+def _finished(target: BuiltTarget) -> TargetFinished:
+    return TargetFinished(
+        target=target.label,
+        digest=target.document.digest,
+        names=target.names,
+        steps=len(target.steps),
+        ran=sum(step.status == "ran" for step in target.steps),
+        seconds=sum(step.seconds for step in target.steps),
+        size=target.size,
+    )
 
 
 def _reports(planned: PlannedImage, resolution: Resolution, executor: Executor) -> list[StepReport]:

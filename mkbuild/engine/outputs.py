@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mkbuild.buildfile.target import Output
-from mkbuild.engine.images import BuiltImage
+from mkbuild.engine.images import BuiltImage, BuiltTarget
 from mkbuild.errors import BuildError, UsageError
 from mkbuild.execute.rootfs import flattened
 from mkbuild.snapshot import tarwriter
@@ -22,34 +22,31 @@ if TYPE_CHECKING:
     from mkbuild.engine.invocation import Invocation
 
 
-def write_outputs(invocation: "Invocation", images: Sequence[BuiltImage]) -> None:
+def write_outputs(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> None:
     """Write everything that the request and the targets ask for besides the registry."""
     publishing = invocation.request.publishing
     for output in publishing.outputs:
-        if output.type not in {"oci", "docker"} and len(images) > 1:
-            message = f"--output type={output.type} takes one image, not {len(images)}"
-            raise UsageError(message, hint="select one target")
-        _write(invocation, output, images)
-    for image in images:
-        for output in invocation.targets[image.label].outputs:
-            _write(invocation, output, [image])
+        _write(invocation, output, targets)
+    for target in targets:
+        for output in invocation.targets[target.label].outputs:
+            _write(invocation, output, [target])
     if publishing.metadata_file:
-        document = {image.label: metadata(image) for image in images}
+        document = {target.label: metadata(target) for target in targets}
         _write_text(Path(publishing.metadata_file), json.dumps(document, indent=2) + "\n")
     if publishing.iidfile:
-        if len(images) != 1:
-            message = f"--iidfile takes one image, not {len(images)}"
+        if len(targets) != 1:
+            message = f"--iidfile takes one image, not {len(targets)}"
             raise UsageError(message, hint="--metadata-file takes any number")
-        _write_text(Path(publishing.iidfile), images[0].manifest.config.digest)
+        _write_text(Path(publishing.iidfile), targets[0].images[0].manifest.config.digest)
 
 
-def metadata(image: BuiltImage) -> dict[str, object]:
-    """Return an image's part of the metadata file (schemas/metadata.schema.json)."""
+def metadata(target: BuiltTarget) -> dict[str, object]:
+    """Return a target's part of the metadata file (schemas/metadata.schema.json)."""
     return {
-        "containerimage.digest": image.manifest.digest,
-        "containerimage.config.digest": image.manifest.config.digest,
-        "image.name": ",".join(image.names),
-        "inputs.digest": image.inputs,
+        "containerimage.digest": target.document.digest,
+        "containerimage.config.digest": target.images[0].manifest.config.digest,
+        "image.name": ",".join(target.names),
+        "inputs.digest": target.images[0].inputs,
         "steps": [
             {
                 "stage": step.stage,
@@ -60,7 +57,7 @@ def metadata(image: BuiltImage) -> dict[str, object]:
                 "seconds": round(step.seconds, 3),
                 "layer": step.layer,
             }
-            for step in image.steps
+            for step in target.steps
         ],
     }
 
@@ -86,16 +83,24 @@ def _replacing(path: Path) -> "Iterator[BinaryIO]":
         partial.unlink(missing_ok=True)
 
 
-def _write(invocation: "Invocation", output: Output, images: Sequence[BuiltImage]) -> None:
+def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarget]) -> None:
     store = invocation.session.store
     path = Path(output.dest)
     if output.type in {"tar", "local"}:
+        images = [image for target in targets for image in target.images]
+        if len(images) != 1:
+            message = f"--output type={output.type} takes one image, not {len(images)}"
+            raise UsageError(message, hint="select one target, and one platform")
         _root_filesystem(invocation, output, images[0])
         return
-    for image in images:
-        for layer in image.manifest.layers:
-            invocation.bring(layer)
-    written = [LayoutImage(image.manifest, image.names) for image in images]
+    for target in targets:
+        for image in target.images:
+            for layer in image.manifest.layers:
+                invocation.bring(layer)
+    written = [
+        LayoutImage(target.document, target.names, tuple(i.manifest for i in target.images))
+        for target in targets
+    ]
     try:
         if output.type == "docker":
             with _replacing(path) as stream:
@@ -113,7 +118,7 @@ def _write(invocation: "Invocation", output: Output, images: Sequence[BuiltImage
 
 def _root_filesystem(invocation: "Invocation", output: Output, image: BuiltImage) -> None:
     """Write the flattened filesystem of an image as a tar, or into a directory."""
-    diff = flattened(invocation.states, invocation.state_of(image.label))
+    diff = flattened(invocation.states, invocation.state_of(image.planned))
     path = Path(output.dest)
     if output.type == "tar":
         with _replacing(path) as stream:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mkbuild.engine.images import BuiltImage
+from mkbuild.engine.images import BuiltTarget
 from mkbuild.errors import MkbuildError, PublishError
 from mkbuild.events import Event, Message, Published
 from mkbuild.oci import reference as references
@@ -37,9 +37,9 @@ class Publication:
     provide: Callable[[Descriptor], None] = lambda _: None
 
 
-def names_of(image: BuiltImage, registries: Sequence[str]) -> tuple[Reference, ...]:
+def names_of(target: BuiltTarget, registries: Sequence[str]) -> tuple[Reference, ...]:
     """Return where an image goes: its names, or these in other registries (Makisu's --push)."""
-    names = [references.parse(name) for name in image.names]
+    names = [references.parse(name) for name in target.names]
     if not registries:
         return tuple(names)
     return tuple(

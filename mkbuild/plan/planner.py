@@ -132,10 +132,6 @@ class _Planner:
         body = statement.body
         if not isinstance(body, Copy) or not body.from_:
             return
-        if words.expand(body.from_, {}, self.dockerfile.escape) != body.from_:
-            message = "variable expansion is not supported for --from"
-            hint = "define a stage with FROM, using an ARG from before the first FROM, and name it"
-            raise DockerfileError(message, location=statement.location, hint=hint)
         if body.from_.isdigit() and int(body.from_) >= len(self.dockerfile.stages):
             message = f"invalid stage index {body.from_}"
             raise DockerfileError(message, location=statement.location)

@@ -179,7 +179,7 @@ class StageBuilder:
                 command = Command(shell="".join(parts))
             elif text.startswith("#!"):
                 script = (command.heredocs[0].name, text)
-                command = Command(argv=(f"/dev/pipes/{script[0]}",))
+                command = Command(shell=f"/dev/pipes/{script[0]}")  # noqa: S604 -- a value
             else:
                 command = Command(shell=text)
         argv = self._words(command)
@@ -221,7 +221,6 @@ class StageBuilder:
         chown = self._expand(body.chown) if body.chown else None
         chmod = self._expand(body.chmod) if body.chmod else None
         heredocs = tuple((doc.name, self._document(doc).encode()) for doc in body.heredocs)
-        exclude = tuple(map(self._expand, body.exclude))
         workdir = self.config.working_dir or "/"
         source: Node | ContextInput | None
         step: CopyStep | AddStep
@@ -238,7 +237,7 @@ class StageBuilder:
                 chmod=chmod,
                 link=body.link,
                 parents=body.parents,
-                exclude=exclude,
+                exclude=body.exclude,
                 archive=body.archive,
             )
         else:
@@ -252,7 +251,7 @@ class StageBuilder:
                 chown=chown,
                 chmod=chmod,
                 link=body.link,
-                exclude=exclude,
+                exclude=body.exclude,
                 checksum=self._expand(body.checksum) if body.checksum else None,
                 keep_git_dir=body.keep_git_dir,
                 unpack=body.unpack,

@@ -81,7 +81,7 @@ def test_proxies_are_seen_in_both_cases_and_by_no_key() -> None:
 def test_heredocs_of_run() -> None:
     assert run_of(planned("FROM busybox\nRUN <<E\necho a\nE\n")).argv[-1] == "echo a\n"
     script = run_of(planned("FROM busybox\nRUN <<E\n#!/bin/awk -f\nx\nE\n"))
-    assert script.argv == ("/dev/pipes/E",)
+    assert script.argv == ("/bin/sh", "-c", "/dev/pipes/E")
     assert script.script == ("E", "#!/bin/awk -f\nx\n")
     mixed = run_of(planned("FROM busybox\nRUN cat <<E > /x\na\nE\n"))
     assert mixed.argv[-1] == "cat <<E > /x\na\nE"
