@@ -1,0 +1,75 @@
+"""The README's five minutes, command by command."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.bases import bases
+from tests.support.registry import RealRegistry
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.root, pytest.mark.registry]
+
+SHOWS = {
+    "mkbuild graph": "web\n  needs base: web/Dockerfile:2:1: FROM base\n",
+    "mkbuild all": "built 5 images in ",
+    "mkbuild all again": "up to date: 5 images, ",
+    "mkbuild all --push": "pushed localhost:",
+    "mkbuild query 'rdeps(tool)'": "tool\nweb\nstats\nreport\n",
+    "mkbuild doctor": "ok  kernel ",
+}
+
+
+def commands() -> list[str]:
+    """Return the lines of the tour's first block, without comments and installation."""
+    tour = (ROOT / "README.md").read_text().partition("## Five minutes")[2]
+    block = tour.partition("```sh\n")[2].partition("```")[0]
+    lines = [line.partition("#")[0].strip() for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith(("pip ", "cd "))]
+
+
+@pytest.fixture
+def env(tmp_path: Path, registry: RealRegistry) -> dict[str, str]:
+    program = tmp_path / "bin" / "mkbuild"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mkbuild "$@"\n')
+    program.chmod(0o755)
+    mirror = f"oci-layout:{bases('busybox', 'debian')}"
+    registries = tmp_path / "registries.json"
+    registries.write_text(json.dumps({"docker.io": {"mirrors": [mirror]}}))
+    return {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "MKBUILD_STORAGE": str(tmp_path / "store"),
+        "MKBUILD_REGISTRIES": str(registries),
+        "MKBUILD_VAR": f"REGISTRY={registry.address}/readme",
+    }
+
+
+def test_the_tour(tmp_path: Path, env: dict[str, str]) -> None:
+    workspace = tmp_path / "monorepo"
+    shutil.copytree(ROOT / "examples" / "monorepo", workspace)
+    seen: list[str] = []
+    shown: set[str] = set()
+    for command in commands():
+        name = f"{command} again" if command in seen else command
+        seen.append(command)
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=workspace,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        assert SHOWS[name] in done.stdout
+        shown.add(name)
+    assert shown == SHOWS.keys()
