@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from mkbuild.events import Event, RunFinished, StepFinished, TargetFinished
 from mkbuild.progress import text
 
-_ROWS = 20
-"""Above this many images, those that were up to date share one line."""
+_ROWS = 40
+"""Above this many images, those that were up to date, and then the last ones, share a line."""
 _NAME = 36
 
 
@@ -34,7 +34,8 @@ class Summary:
     def _table(self) -> list[str]:
         rows = self.targets
         if len(rows) > _ROWS:
-            rows = [row for row in rows if row.ran or row.error]
+            rows = [row for row in rows if row.error or row.ran]
+            rows = sorted(rows, key=lambda row: not row.error)[:_ROWS]
         if not rows:
             return []
         width = min(max(len("IMAGE"), *(len(row.target) for row in rows)), _NAME)
@@ -50,7 +51,7 @@ class Summary:
             )
         folded = len(self.targets) - len(rows)
         if folded:
-            lines.append(f"(and {text.count(folded, 'image')} that had nothing to run)")
+            lines.append(f"(and {text.count(folded, 'image')} more)")
         return lines
 
     def _closing(self, end: RunFinished) -> str:

@@ -18,7 +18,7 @@ def test_eighty_columns(rows: list[tuple[str, int, int]]) -> None:
         summary.see(TargetFinished(name, DIGEST, (), number, number % 9999, float(number), size))
     lines = summary.lines(END)
     assert all(len(line) <= 80 for line in lines)
-    table = lines[: len(rows) + 1] if len(rows) <= 20 else []
+    table = lines[: len(rows) + 1] if len(rows) <= 40 else []
     assert len({len(line) for line in table[:-1]}) <= 1
 
 
@@ -29,4 +29,14 @@ def test_many_images_fold() -> None:
     lines = summary.lines(END)
     assert len(lines) == 4
     assert lines[1].startswith("t7 ")
-    assert lines[2] == "(and 999 images that had nothing to run)"
+    assert lines[2] == "(and 999 images more)"
+
+
+def test_failures_go_first_where_many_images_were_built() -> None:
+    summary = Summary()
+    for number in range(1000):
+        error = "no" if number == 777 else ""
+        summary.see(TargetFinished(f"t{number}", DIGEST, (), 3, 1, 0.1, 10, error))
+    lines = summary.lines(END)
+    assert lines[1].startswith("t777")
+    assert len(lines) == 43
