@@ -4,12 +4,18 @@ import os
 import sys
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.machine import lacks
 
-# A loaded machine is no failure: how long an example takes says nothing about it.
-settings.register_profile("mkbuild", deadline=None)
+# A loaded machine is no failure: how long an example takes says nothing about it. In CI the same
+# examples are tried each time.
+settings.register_profile(
+    "mkbuild",
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("mkbuild")
 
 
