@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mkbuild.digest import Digest
-from mkbuild.errors import ArchiveError, BuildError, StepError
+from mkbuild.errors import BuildError, StepError
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry, Toc
@@ -153,9 +153,15 @@ class _Reader:
             header.mtime,
             header.link if kind == toc.SYMLINK else "",
             header.device if kind in {toc.CHAR, toc.BLOCK} else None,
-            tuple(pair for pair in header.xattrs if xattrs.kept(pair[0])) if header.xattrs else (),
+            self._xattrs(header) if header.xattrs else (),
         )
         self._view.put(entry, reader.content())
+
+    def _xattrs(self, header: Header) -> tuple[tuple[str, bytes], ...]:
+        pairs = tuple(pair for pair in header.xattrs if xattrs.kept(pair[0]))
+        if not all(xattrs.valid(*pair) for pair in pairs):
+            self._view.fail("capabilities that are none")
+        return pairs
 
     def _hardlink(self, path: str, target: str) -> None:
         """Make a path another name of an entry of this layer, or a copy of one of the base."""
@@ -221,18 +227,13 @@ class _Reader:
     def _finish(self) -> list[Entry]:
         """Return the entries, markers included, and put those on disk."""
         self._view.at = "markers"
+        for path in self._opaque:
+            self._mark(path)
+        if "" in self._opaque and self._view.base is not None:
+            # Overlayfs does not look for the mark on a layer's root.
+            self._whiteouts.update(dict.fromkeys(self._view.base.children("")))
+            self._view.dependent = True
         hidden = [path for path in self._whiteouts if self._hides(path)]
-        for path in list(self._opaque):
-            if path:
-                self._mark(path)
-            elif self._view.base is not None:
-                # Overlayfs does not look for the mark on a layer's root.
-                for name in self._view.base.children(""):
-                    if name in self._view.index:
-                        self._mark(name)
-                    elif name not in self._whiteouts:
-                        hidden.append(name)
-                self._view.dependent = True
         for path in hidden:
             self._hide(path)
         leaders: dict[str, str] = {}
@@ -248,30 +249,33 @@ class _Reader:
 
     def _hides(self, path: str) -> bool:
         """Whether a whiteout is kept: one of what the layer itself brings is a replacement."""
-        parent = path
-        found = self._view.index.get(path)
+        found, at = self._view.index.get(path), path
+        if found is not None:
+            if found.entry.type == toc.DIRECTORY:
+                self._mark(path)
+            return False
         while found is None:
-            parent = parent.rpartition("/")[0]
-            found = self._view.index.get(parent)
-        if found.entry.type != toc.DIRECTORY:
-            return False
-        if parent == path:
-            self._opaque[path] = None
-            return False
-        return True
+            at = at.rpartition("/")[0]
+            if at in self._whiteouts:
+                # All of that is hidden already.
+                return False
+            found = self._view.index.get(at)
+        return found.entry.type == toc.DIRECTORY
 
     def _mark(self, path: str) -> None:
-        """Make a directory opaque."""
-        found = self._view.index.get(path)
-        if found is None:
-            try:
-                self._view.make(path)
-            except ArchiveError:
-                # Below something that is no directory: the layer itself hides it all.
-                return
-            found = self._view.index.get(path)
-        if found is None or found.entry.type != toc.DIRECTORY:
+        """Make a directory opaque; what is below something else is hidden by that."""
+        if not path:
             return
+        at, found = path, self._view.index.get(path)
+        while found is None:
+            at = at.rpartition("/")[0]
+            found = self._view.index.get(at)
+        if found.entry.type != toc.DIRECTORY:
+            return
+        if at != path:
+            self._view.make(path)
+            found = self._view.index.get(path)
+            assert found is not None  # noqa: S101 -- just made
         entry = found.entry._replace(opaque=True)
         self._view.index.put(Located(entry, OWN, found.inode if found.origin else f"/{path}"))
         if self._view.writer is not None:

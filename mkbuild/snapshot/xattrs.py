@@ -17,6 +17,11 @@ def kept(name: str) -> bool:
     )
 
 
+def valid(name: str, value: bytes) -> bool:
+    """Whether the kernel takes a value: capabilities are of revision 2 or 3 (capabilities(7))."""
+    return name != "security.capability" or (len(value), value[3:4]) in {(20, b"\2"), (24, b"\3")}
+
+
 def overlay(name: str) -> bool:
     """Whether an attribute is overlayfs's."""
     return name.startswith(_OVERLAY)
