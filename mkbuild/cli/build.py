@@ -45,6 +45,13 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
 
         print_targets(request, as_json=printing)
         return 0
-    from mkbuild.engine.build import build
+    from mkbuild.engine.build import build, plan
 
+    if request.behaviour.question:
+        return int(bool(plan(request, common.reporter()).misses()))
+    if request.behaviour.dry_run:
+        from mkbuild.cli.plan import show
+
+        show(plan(request, common.reporter()))
+        return 0
     return build(request, common.reporter())

@@ -32,8 +32,8 @@ _COMPRESSION: Mapping[str, CompressionChoice] = {
     "zstd": "zstd",
 }
 _NOT_YET = (
-    *("debug", "docker_host", "dry_run", "interactive", "load", "local_cache_ttl", "locked"),
-    *("modifyfs", "plan", "question", "since", "trace"),
+    *("debug", "docker_host", "interactive", "load", "local_cache_ttl", "locked"),
+    *("modifyfs", "since", "trace"),
 )
 """Flags that parse, and that the engine cannot obey yet: refused, so that none is ignored."""
 _LONE_ONLY = ("tag", "target", "build_context", "secret", "ssh", "add_host", "replica", "dest")

@@ -13,6 +13,7 @@ VERBS = {
         "build": "Build images (the default verb).",
     },
     "Ask": {
+        "plan": "Say what a build would do, step by step.",
         "list": "List targets and groups.",
         "query": "Ask the graph: deps, rdeps, paths, filters.",
         "graph": "Draw the graph, or prove an edge.",

@@ -1,17 +1,20 @@
 """``mkbuild build``: from a request to an exit status."""
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
 from mkbuild.engine.outputs import write_outputs
+from mkbuild.engine.preview import Preview, check_drift
 from mkbuild.engine.publish import Publication, Publisher, names_of
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected, open_workspace
-from mkbuild.errors import CancelledError
+from mkbuild.errors import CancelledError, UsageError
 from mkbuild.events import Reporter
 from mkbuild.graph.select import select
 from mkbuild.sandbox import userns
@@ -26,7 +29,10 @@ def build(request: BuildRequest, reporter: Reporter) -> int:
         with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
             invocation = Invocation(session, request, selected)
             try:
-                outcomes = invocation.build(_labels(invocation, request, selected))
+                labels = _labels(invocation, request, selected)
+                if request.behaviour.plan:
+                    check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
+                outcomes = invocation.build(labels)
                 if outcomes.error is None and not outcomes.skipped:
                     targets = list(outcomes.targets.values())
                     write_outputs(invocation, targets)
@@ -50,6 +56,34 @@ def _labels(invocation: Invocation, request: BuildRequest, selected: Selected) -
     graph = invocation.planning.graph(tuple(labels))
     wanted = frozenset(labels)
     return tuple(label for label in graph.order() if label in wanted)
+
+
+def plan(request: BuildRequest, reporter: Reporter) -> Preview:
+    """Say what :func:`build` would do; raises MkbuildError."""
+    if os.geteuid() != 0:
+        userns.enter()
+    selected = open_workspace(request)
+    try:
+        with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
+            invocation = Invocation(session, request, selected)
+            try:
+                return invocation.preview(_labels(invocation, request, selected))
+            finally:
+                invocation.close()
+    finally:
+        reporter.close()
+
+
+def _read_plan(path: str) -> dict[str, Any]:
+    try:
+        document = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        message = f"--plan: cannot read {path}: {error}"
+        raise UsageError(message, hint="mkbuild plan --json writes one") from error
+    if not isinstance(document, dict):
+        message = f"--plan: {path} is no plan"
+        raise UsageError(message, hint="mkbuild plan --json writes one")
+    return document
 
 
 def publish(invocation: Invocation, targets: Sequence[BuiltTarget]) -> None:

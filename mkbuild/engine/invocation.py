@@ -15,6 +15,7 @@ from mkbuild.engine.executor import Executor, StepReport, state_producers
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
 from mkbuild.engine.planning import Planning
+from mkbuild.engine.preview import Preview, preview
 from mkbuild.engine.registries import RegistryAccess
 from mkbuild.engine.request import BuildRequest
 from mkbuild.engine.resolution import Resolution, Resolver
@@ -104,11 +105,7 @@ class Invocation:
     def build(self, labels: tuple[str, ...]) -> Outcomes:
         """Build targets; what a failure leaves undone is in the outcome, not raised."""
         started = time.monotonic()
-        images = {
-            (label, platform): self.planning.plan(label, platform)
-            for label in labels
-            for platform in self.planning.platforms(label)
-        }
+        images = self._images(labels)
         forced: set[ActionKey] = set()
         while True:
             outcomes, lost = self._attempt(images, frozenset(forced), started)
@@ -116,12 +113,23 @@ class Invocation:
                 return outcomes
             forced.add(lost)
 
-    def _attempt(
-        self, images: Mapping[Part, PlannedImage], forced: frozenset[ActionKey], started: float
-    ) -> tuple[Outcomes, ActionKey | None]:
-        """Try once; where a cached result turns out to be gone, say which step must run again."""
-        behaviour = self.request.behaviour
-        resolver = Resolver(
+    def preview(self, labels: tuple[str, ...]) -> Preview:
+        """Say what a build would do; nothing runs, and no layer is fetched."""
+        images = self._images(labels)
+        resolution = self._resolver().resolve([image.node for image in images.values()])
+        return preview(
+            [(label, image) for (label, _), image in images.items()], resolution, self.cache
+        )
+
+    def _images(self, labels: tuple[str, ...]) -> dict[Part, PlannedImage]:
+        return {
+            (label, platform): self.planning.plan(label, platform)
+            for label in labels
+            for platform in self.planning.platforms(label)
+        }
+
+    def _resolver(self, forced: frozenset[ActionKey] = frozenset()) -> Resolver:
+        return Resolver(
             contexts=self.contexts,
             states=self.states,
             cache=self.cache,
@@ -131,6 +139,13 @@ class Invocation:
             forced=forced,
             always=self.request.caches.always,
         )
+
+    def _attempt(
+        self, images: Mapping[Part, PlannedImage], forced: frozenset[ActionKey], started: float
+    ) -> tuple[Outcomes, ActionKey | None]:
+        """Try once; where a cached result turns out to be gone, say which step must run again."""
+        behaviour = self.request.behaviour
+        resolver = self._resolver(forced)
         resolution = resolver.resolve([image.node for image in images.values()])
         executor = Executor(
             resolver=resolver,
