@@ -23,6 +23,7 @@ VERBS = {
         "schema": "Print the JSON schema of build files.",
     },
     "Machine": {
+        "cache": "Measure and clean the local store.",
         "doctor": "Say what this machine can do, and how to fix what it cannot.",
         "completion": "Print the completion script of a shell.",
         "version": "Print the version.",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from mkbuild.buildfile import sources
+from mkbuild.buildfile.quantities import parse_size
 from mkbuild.buildfile.target import (
     ContextSource,
     DirectoryContext,
@@ -161,6 +162,16 @@ def duration(flag: str, text: str | None) -> int | None:
     if not _DURATION.fullmatch(text):
         raise UsageError(f"{flag} {text}: a duration such as 336h, 14d or 90s is expected")
     return int(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+
+
+def size(flag: str, text: str | None) -> int | None:
+    """Read a size such as ``40GB`` or ``500MiB``, in bytes; raises UsageError."""
+    if text is None:
+        return None
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"{flag} {text}: {error}") from None
 
 
 def add_host(text: str) -> tuple[str, str]:

@@ -57,6 +57,7 @@ class CacheMounts:
                 if not _lock(lock, mount.sharing):
                     number += 1
                     continue
+                os.utime(lock)
                 yield self._directory(self._root / name, mount, fill)
                 return
             finally:
