@@ -65,16 +65,16 @@ def open_cache(  # noqa: PLR0913 -- composition
 
 
 def registry_carrier(
-    client: "Client", repository: str, *, warn: Callable[[str], None], writable: bool = True
+    client: "Client", repository: str, health: Health, *, writable: bool = True
 ) -> Carrier:
     """Let the layers of entries that caches such as Redis hold travel by a repository of images.
 
-    ``client`` as :data:`ClientFor` makes one.
+    ``client`` as :data:`ClientFor` makes one; ``health`` is the registry's.
     """
     from mkbuild.cache.registry import RegistryCache
 
     cache = RegistryCache(client, repository, aging=Aging(0), writable=writable)
-    return Carrier(cache, Health(cache.name, warn), writable=writable)
+    return Carrier(cache, health, writable=writable)
 
 
 def _tier(settings: RemoteSettings, client_for: ClientFor, warn: Callable[[str], None]) -> Tier:

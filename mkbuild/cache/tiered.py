@@ -125,12 +125,21 @@ class TieredCache:
 
     def available(self, layers: Iterable[LayerRecord]) -> frozenset[Digest]:
         """Return the digests of those layers whose blob is here, or in a shared cache."""
-        wanted = {layer.digest for layer in layers}
-        there = {digest for digest in wanted if self._store.has(digest)}
+        wanted = frozenset(layer.digest for layer in layers)
+        there = frozenset(digest for digest in wanted if self._store.has(digest))
         for carrier in self._carriers:
             if carrier.takes(None):
-                there |= carrier.has_many(wanted - there)
-        return frozenset(there)
+                there |= self._patient_has(carrier, wanted - there)
+        return there
+
+    def _patient_has(self, carrier: Carrier, wanted: frozenset[Digest]) -> frozenset[Digest]:
+        if not (wanted and carrier.health.usable):
+            return frozenset()
+        try:
+            return self._patience.call(lambda: carrier.has_many(wanted), len(wanted))
+        except OSError as error:
+            carrier.health.fail(error)
+            return frozenset()
 
     def flush(self) -> None:
         """Wait until all results are shared, as long as that is reasonable."""

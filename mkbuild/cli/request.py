@@ -179,8 +179,9 @@ def _publishing(given: _Given) -> Publishing:
         outputs.append(Output("docker", destination))
     pushes = given.many("push")
     return Publishing(
-        push=bool(pushes) or bool(given.many("replica")),
+        push=bool(pushes),
         registries=tuple(text for text in pushes if text not in ("", "1", "true")),
+        replicas=given.many("replica"),
         load=given.flag("load"),
         docker_host=given.text("docker_host"),
         outputs=tuple(outputs),

@@ -63,6 +63,7 @@ class Bases:
         self._offline = offline
         self._found: dict[Base, _Image] = {}
         self._fetches: dict[Digest, Fetch] = {}
+        self._origins: dict[Digest, dict[Reference, None]] = {}
         self._images: dict[tuple[str, Platform], PlannedImage] = {}
         self._lock = threading.Lock()
         self.states: States
@@ -73,6 +74,8 @@ class Bases:
         if key not in self._images:
             found = self._remembered(reference, platform, pull) or self._pulled(reference, platform)
             self._images[key] = self._planned(reference.familiar(), found)
+            for layer in found.manifest.layers:
+                self._origins.setdefault(layer.digest, {})[reference] = None
         return self._images[key]
 
     def layout(self, source: LayoutContext, platform: Platform) -> PlannedImage:
@@ -161,6 +164,10 @@ class Bases:
             raise
         except MkbuildError as error:
             raise PullError(error.message, hint=error.hint) from error
+
+    def origins(self, digest: Digest) -> tuple[Reference, ...]:
+        """Return the images of registries that a layer was found in."""
+        return tuple(self._origins.get(digest, ()))
 
     def knows(self, digest: Digest) -> bool:
         """Whether a blob is a layer of some base."""

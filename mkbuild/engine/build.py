@@ -10,7 +10,7 @@ from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
 from mkbuild.engine.outputs import write_outputs
 from mkbuild.engine.preview import Preview, check_drift
-from mkbuild.engine.publish import Publication, Publisher, names_of
+from mkbuild.engine.publish import Publication, Publisher, destinations
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected, open_workspace
@@ -89,17 +89,26 @@ def _read_plan(path: str) -> dict[str, Any]:
 def publish(invocation: Invocation, targets: Sequence[BuiltTarget]) -> None:
     """Push what the request asks for; raises PublishError."""
     publishing = invocation.request.publishing
-    if not publishing.push:
+    if not (publishing.push or publishing.replicas):
         return
+    # What a registry's cache holds by then is mounted from there instead of uploaded again.
+    invocation.cache.flush()
     publications = []
     for target in targets:
         if not invocation.targets[target.label].publish:
             continue
-        names = names_of(target, publishing.registries)
+        names = destinations(target.names, publishing)
         if not names:
             invocation.session.warn(f"{target.label} has no tags: it is not pushed")
         manifests = tuple(image.manifest for image in target.images)
-        publications.append(Publication(names, target.document, manifests, invocation.bring))
+        origins = {
+            layer.digest: invocation.origins(layer.digest)
+            for manifest in manifests
+            for layer in manifest.layers
+        }
+        publications.append(
+            Publication(names, target.document, manifests, invocation.bring, origins)
+        )
     journals = invocation.session.storage / "publications"
     Publisher(
         invocation.registries.pusher(invocation.session.store), journals, invocation.session.emit

@@ -2,19 +2,22 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mkbuild.buildfile.target import Remote, Target, Workspace
 from mkbuild.cache.health import Health
-from mkbuild.cache.open import open_cache
+from mkbuild.cache.open import open_cache, registry_carrier
 from mkbuild.cache.settings import Kind, RemoteSettings
 from mkbuild.cache.tier import Carrier
 from mkbuild.cache.tiered import TieredCache
+from mkbuild.engine.publish import destinations
 from mkbuild.engine.registries import RegistryAccess
-from mkbuild.engine.request import BuildRequest, CacheFlags
+from mkbuild.engine.request import BuildRequest, CacheFlags, Publishing
 from mkbuild.engine.session import Session
 from mkbuild.errors import UsageError
 from mkbuild.oci import reference as references
+from mkbuild.oci.reference import DEFAULT_TAG, DOCKER_HUB, Reference
 
 if TYPE_CHECKING:
     from mkbuild.registry.client import Client
@@ -28,10 +31,11 @@ def open_caches(
     workspace: Workspace,
     registries: RegistryAccess,
     targets: Iterable[Target],
-) -> TieredCache:
+) -> tuple[TieredCache, tuple[Reference, ...]]:
     """Put the caches together; opens no connection. Raises UsageError for bad settings.
 
-    Where results are pushed, the first repository of ``targets`` also holds layers for others.
+    Also returns the repositories that layers are kept in. Where images are pushed, the first
+    repository of ``targets`` is one of them.
     """
 
     def client_for(registry: str, repository: str) -> "Client":
@@ -40,15 +44,17 @@ def open_caches(
         return registries.clients().get(registry, repository, impatient)
 
     settings = [*map(_declared, workspace.cache.remotes), *_flags(request.caches)]
-    carriers = _carriers(targets, client_for, session.warn) if settings else []
-    return open_cache(
+    places = _places(targets, request.publishing) if settings else []
+    cache = open_cache(
         session.known,
         settings,
         store=session.store,
         client_for=client_for,
         warn=session.warn,
-        carriers=carriers,
+        carriers=_carriers(places, client_for, session.warn, publishing=request.publishing),
     )
+    caches = [references.parse(s.place) for s in settings if s.kind == "registry"]
+    return cache, tuple(dict.fromkeys((*caches, *places[:1])))
 
 
 def _declared(remote: Remote) -> RemoteSettings:
@@ -96,24 +102,42 @@ def _flags(flags: CacheFlags) -> list[RemoteSettings]:
     return found
 
 
+def _places(targets: Iterable[Target], publishing: Publishing) -> list[Reference]:
+    """Return the repositories that images go to, or would go to with ``--push``."""
+    pushing = publishing if _pushes(publishing) else Publishing(push=True)
+    names = [
+        name
+        for target in targets
+        if target.publish
+        for name in destinations([tag for tag in target.tags if "$" not in tag], pushing)
+    ]
+    # An image without a registry in its name is Docker Hub's only where somebody pushes it there.
+    meant = [name for name in names if _pushes(publishing) or name.registry != DOCKER_HUB]
+    return list(dict.fromkeys(replace(name, tag=DEFAULT_TAG, digest=None) for name in meant))
+
+
+def _pushes(publishing: Publishing) -> bool:
+    return publishing.push or bool(publishing.replicas)
+
+
 def _carriers(
-    targets: Iterable[Target],
+    places: Iterable[Reference],
     client_for: Callable[[str, str], "Client"],
     warn: Callable[[str], None],
+    *,
+    publishing: Publishing,
 ) -> list[Carrier]:
-    """Let the repositories that images are pushed to carry layers, the first one for all."""
-    from mkbuild.cache.aging import Aging
-    from mkbuild.cache.registry import RegistryCache
+    """Let the repositories that images are pushed to carry layers.
 
-    names = [
-        references.parse(tag) for t in targets if t.publish for tag in t.tags if "$" not in tag
-    ]
-    repositories = dict.fromkeys((name.registry, name.repository) for name in names)
+    All are read. The first takes the layers of every image, but only where images are pushed:
+    else nobody allowed us to write there.
+    """
     carriers = []
-    for number, (registry, repository) in enumerate(repositories):
-        blobs = RegistryCache(
-            client_for(registry, repository), repository, aging=Aging(0), writable=number == 0
-        )
-        health = Health(blobs.name, warn)
-        carriers.append(Carrier(blobs, health, writable=number == 0))
+    healths: dict[str, Health] = {}
+    for number, place in enumerate(places):
+        name = f"the layers in {place.registry}"
+        health = healths.setdefault(place.registry, Health(name, warn))
+        writable = number == 0 and _pushes(publishing)
+        client = client_for(place.registry, place.repository)
+        carriers.append(registry_carrier(client, place.repository, health, writable=writable))
     return carriers

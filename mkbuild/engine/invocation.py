@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from mkbuild.action import ActionKey, StateID
 from mkbuild.buildfile.target import GitContext, Target
+from mkbuild.digest import Digest
 from mkbuild.engine.bases import Bases
 from mkbuild.engine.caches import open_caches
 from mkbuild.engine.contexts import Contexts
@@ -32,6 +33,7 @@ from mkbuild.events import RunFinished, RunStarted, TargetFinished
 from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
 from mkbuild.oci.model import Descriptor, Platform
+from mkbuild.oci.reference import Reference
 from mkbuild.plan.actions import walk
 from mkbuild.plan.image import PlannedImage
 from mkbuild.schedule import local
@@ -73,7 +75,7 @@ class Invocation:
             lambda: self.registries.resolver(session.store),
             offline=request.sources.offline,
         )
-        self.cache = open_caches(
+        self.cache, self.homes = open_caches(
             session, request, self.workspace, self.registries, self.targets.values()
         )
         self.layers = LayerSource(
@@ -189,6 +191,10 @@ class Invocation:
         elif not self.cache.fetch(layer.digest, layer.size):
             message = f"layer {layer.digest} is gone from the store and from every cache"
             raise BuildError(message, hint="build again: it will be made anew")
+
+    def origins(self, digest: Digest) -> tuple[Reference, ...]:
+        """Return repositories of registries that a layer of a finished image is known to be in."""
+        return self.bases.origins(digest) or self.homes
 
     def close(self) -> None:
         """Let go of trees and connections."""

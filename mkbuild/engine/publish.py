@@ -6,13 +6,14 @@ finishes the window of a process that died in it: its images are in the registry
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mkbuild.engine.images import BuiltTarget
+from mkbuild.digest import Digest
+from mkbuild.engine.request import Publishing
 from mkbuild.errors import MkbuildError, PublishError
 from mkbuild.events import Event, Message, Published
 from mkbuild.oci import reference as references
@@ -29,24 +30,33 @@ _PARALLEL = 8
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A document that some names are to stand for; ``provide`` brings blobs that are not here."""
+    """A document that some names are to stand for; ``provide`` brings blobs that are not here.
+
+    ``origins``: repositories that blobs are known to be in, so that they can be mounted from there.
+    """
 
     names: tuple[Reference, ...]
     document: Manifest | Index
     manifests: tuple[Manifest, ...] = ()
     provide: Callable[[Descriptor], None] = lambda _: None
+    origins: Mapping[Digest, Sequence[Reference]] = field(default_factory=dict)
 
 
-def names_of(target: BuiltTarget, registries: Sequence[str]) -> tuple[Reference, ...]:
-    """Return where an image goes: its names, or these in other registries (Makisu's --push)."""
-    names = [references.parse(name) for name in target.names]
-    if not registries:
-        return tuple(names)
-    return tuple(
-        replace(name, registry=canonical_registry(registry))
-        for registry in registries
-        for name in names
-    )
+def destinations(names: Iterable[str], publishing: Publishing) -> tuple[Reference, ...]:
+    """Return where an image of some names goes, each place once.
+
+    To its names, or to these in other registries (Makisu's ``--push``); to replicas as they are.
+    """
+    replicas = [name for name in names if name in publishing.replicas]
+    own = [references.parse(name) for name in names if name not in publishing.replicas]
+    if publishing.registries:
+        own = [
+            replace(name, registry=canonical_registry(registry))
+            for registry in publishing.registries
+            for name in own
+        ]
+    pushed = own if publishing.push else []
+    return tuple(dict.fromkeys((*pushed, *map(references.parse, replicas))))
 
 
 class Publisher:
@@ -88,7 +98,12 @@ class Publisher:
     def _push(self, name: Reference, publication: Publication) -> None:
         from mkbuild.registry.push import PushImage
 
-        image = PushImage(publication.document, publication.manifests, provide=publication.provide)
+        image = PushImage(
+            publication.document,
+            publication.manifests,
+            origins=publication.origins,
+            provide=publication.provide,
+        )
         self._pusher.push(name, image)
 
     def _move(self, moving: Sequence[tuple[Reference, Publication]]) -> None:

@@ -70,11 +70,13 @@ class Changes:
 class Publishing:
     """Where results go besides the local store.
 
-    ``push``: tags with a registry are pushed. ``registries``: Makisu's ``--push=REGISTRY``.
+    ``push``: tags with a registry are pushed. ``registries``: Makisu's ``--push=REGISTRY``, which
+    takes the place of each tag's own. ``replicas``: names that are pushed as they are.
     """
 
     push: bool = False
     registries: tuple[str, ...] = ()
+    replicas: tuple[str, ...] = ()
     load: bool = False
     docker_host: str | None = None
     outputs: tuple[Output, ...] = ()

@@ -8,6 +8,7 @@ import pytest
 
 from mkbuild import digest as digests
 from mkbuild.action import ActionKey, LayerRecord, StateID, StepResult
+from mkbuild.cache.health import Health
 from mkbuild.cache.open import open_cache, registry_carrier
 from mkbuild.cache.registry import impatient
 from mkbuild.cache.settings import RemoteSettings
@@ -45,7 +46,8 @@ class Machine:
         carriers = []
         if self.images:
             host, _, repository = self.images.partition("/")
-            carriers = [registry_carrier(client_for(host, repository), repository, warn=warn)]
+            client = client_for(host, repository)
+            carriers = [registry_carrier(client, repository, Health(self.images, warn))]
         return open_cache(
             local,
             self.remotes,
