@@ -137,6 +137,13 @@ class FileStore:
             self._file(digest).unlink()
             return True
 
+    def purge_quarantine(self, bound: int) -> None:
+        """Remove blobs that were last used before ``bound`` (ns) and set aside since."""
+        for path in self._quarantine.glob("*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime_ns < bound:
+                    path.unlink()
+
     def close(self) -> None:
         """Remove the temporary files of this process."""
         self._temp.close()

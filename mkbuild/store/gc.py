@@ -61,6 +61,7 @@ def collect(
     with exclusive(store.root / "gc.lock"):
         now = clock()
         sweep(store.root)
+        store.purge_quarantine(now - int(ttl * SECOND))
         bound = use_bound(store, now)
         kept = reachable(store, roots)
         known = [(use, digest) for digest in store if (use := store.last_use(digest)) is not None]

@@ -446,7 +446,10 @@ def cut_upload(length: int) -> Fault:
 
     def fault(handler: Handler) -> None:
         name = urlsplit(handler.path).path.rpartition("/")[2]
-        handler.registry.uploads[name] += handler.rfile.read(length)
+        given = int(handler.headers.get("Content-Length") or 0)
+        data = handler.rfile.read(min(length, given))
+        if name in handler.registry.uploads:
+            handler.registry.uploads[name] += data
         handler.reset()
 
     return fault

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
@@ -32,12 +34,12 @@ def server() -> Iterator[FakeRegistry]:
 class Made:
     """A client, what it reported, and how long it paused."""
 
-    def __init__(self, address: str, **settings: object) -> None:
+    def __init__(self, address: str, **given: object) -> None:
         self.reports: list[Transfer | Message] = []
         self.pauses: list[float] = []
         self.client = Client(
             address,
-            RegistrySettings(**settings),  # type: ignore[arg-type]
+            RegistrySettings(**given),  # type: ignore[arg-type]
             report=self.reports.append,
             pause=self.pauses.append,
         )
@@ -379,3 +381,51 @@ def test_a_token_that_ends_in_the_middle_of_an_upload(server: FakeRegistry) -> N
     store.put(DATA)
     assert blobs.push(client, "r", BLOB, BlobSource(store)) is Moved.UPLOADED
     assert server.blobs[BLOB.digest] == DATA
+
+
+FAULTS = st.one_of(
+    st.integers(0, 5000).map(faults.cut_upload),
+    st.sampled_from([faults.reset, faults.lose_answer, faults.status(503), faults.status(429)]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    data=st.binary(max_size=2000).map(lambda data: data * 5),
+    chunk=st.sampled_from([0, 1000, 3001]),
+    puts=st.lists(FAULTS, max_size=2),
+    patches=st.lists(FAULTS, max_size=2),
+    others=st.lists(st.sampled_from([faults.reset, faults.lose_answer]), max_size=2),
+)
+def test_whatever_fails_the_upload_is_right(
+    data: bytes,
+    chunk: int,
+    puts: list[faults.Fault],
+    patches: list[faults.Fault],
+    others: list[faults.Fault],
+) -> None:
+    with FakeRegistry() as server:
+        server.fail("PUT", "/uploads/", *puts)
+        server.fail("PATCH", "/uploads/", *patches)
+        server.fail("POST", "/uploads/", *others)
+        server.fail("GET", "/uploads/", *others)
+        uploaded(server, Made(server.address, push_chunk=chunk, retries=20), data)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    cuts=st.lists(
+        st.one_of(st.integers(0, 300).map(faults.short), st.just(faults.reset)), max_size=5
+    ),
+    ranges=st.booleans(),
+)
+def test_whatever_fails_the_download_is_right(cuts: list[faults.Fault], *, ranges: bool) -> None:
+    data = bytes(range(256)) * 4
+    blob = Descriptor(mediatype.OCI_LAYER, digests.of(data), len(data))
+    with FakeRegistry() as server:
+        server.ranges = ranges
+        server.add_blob("r", data)
+        server.fail("GET", "/blobs/", *cuts)
+        store = MemoryBlobStore()
+        blobs.download(Made(server.address, retries=20).client, "r", blob, store)
+        assert store.read(blob.digest) == data

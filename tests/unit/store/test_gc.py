@@ -84,6 +84,14 @@ def test_without_a_lease_it_goes(tmp_path: Path) -> None:
     assert set(store) == set()
 
 
+def test_what_was_set_aside_goes_in_time(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    for data, age in ((b"old", 3 * DAY), (b"young", DAY)):
+        store.quarantine(aged(store, data, age))
+    collect(store, [], ttl=2 * DAY)
+    assert [path.read_bytes() for path in (tmp_path / "quarantine").iterdir()] == [b"young"]
+
+
 def test_an_empty_store(tmp_path: Path) -> None:
     assert collect(FileStore(tmp_path / "none"), [], ttl=0).kept == 0
 
