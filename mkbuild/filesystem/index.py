@@ -34,17 +34,21 @@ ROOT = Located(Entry("", toc.DIRECTORY, 0o755), "", "")
 class Index:
     """Every path of a state. Treat as immutable but through :meth:`apply` on a fresh copy."""
 
-    __slots__ = ("_children", "_embedded", "_paths")
+    __slots__ = ("_children", "_embedded", "_owned", "_paths")
 
     def __init__(self, like: "Index | None" = None) -> None:
         """Make the empty state, a root directory, or a copy of another index."""
         if like is None:
             self._paths: dict[str, Located] = {"": ROOT}
             self._children: dict[str, dict[str, None]] = {"": {}}
+            # The directories whose names no copy shares: others are copied before they change.
+            self._owned: set[str] = {""}
             self._embedded: dict[str, bytes] = {}
         else:
             self._paths = like._paths.copy()  # noqa: SLF001 -- one of our own
-            self._children = {k: names.copy() for k, names in like._children.items()}  # noqa: SLF001
+            self._children = like._children.copy()  # noqa: SLF001
+            self._owned = set()
+            like._owned = set()  # noqa: SLF001
             self._embedded = like._embedded.copy()  # noqa: SLF001
 
     @classmethod
@@ -131,21 +135,31 @@ class Index:
             old = self._paths.get(path)
             if old is not None and old.entry.type != toc.DIRECTORY:
                 self.remove(path)
-            self._children.setdefault(path, {})
+            if path not in self._children:
+                self._children[path] = {}
+                self._owned.add(path)
         else:
             self.remove(path)
         self._paths[path] = located
         if path:
             parent, _, name = path.rpartition("/")
-            self._children[parent][name] = None
+            if name not in self._children[parent]:
+                self._names(parent)[name] = None
 
     def remove(self, path: str) -> None:
         """Remove a path and all below it; a no-op where nothing is."""
         if path not in self._paths or not path:
             return
         parent, _, name = path.rpartition("/")
-        self._children[parent].pop(name, None)
+        del self._names(parent)[name]
         self._forget(path)
+
+    def _names(self, path: str) -> dict[str, None]:
+        """Return the names in a directory, to be changed."""
+        if path not in self._owned:
+            self._children[path] = self._children[path].copy()
+            self._owned.add(path)
+        return self._children[path]
 
     def _forget(self, path: str) -> None:
         # A path may be deeper than Python recurses.

@@ -2,7 +2,7 @@ import pytest
 
 from mkbuild.errors import StepError
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.index import Index
+from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry
 
 
@@ -126,3 +126,17 @@ def test_embedded_files_go_with_their_path() -> None:
     assert index.embedded("etc/passwd") == b"x"
     assert index.apply(toc.make([w("etc")]), "L").embedded("etc/passwd") is None
     assert index.apply(toc.make([f("etc/passwd", 2)]), "L").embedded("etc/passwd") is None
+
+
+def test_copies_and_originals_change_on_their_own() -> None:
+    first = state([d("a"), f("a/x")])
+    second = first.copy()
+    third = second.copy()
+    second.remove("a/x")
+    third.put(Located(f("a/y"), "", "a/y"))
+    first.put(Located(f("a/z"), "", "a/z"))
+    assert [paths(index) for index in (first, second, third)] == [
+        ["a", "a/x", "a/z"],
+        ["a"],
+        ["a", "a/x", "a/y"],
+    ]
