@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from mkbuild.buildfile.quantities import parse_duration, parse_size
+from mkbuild.buildfile.quantities import SIZE, parse_duration, parse_size
 
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9._]+)?\Z")
 NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
@@ -40,7 +40,7 @@ Text: TypeAlias = Annotated[str, WithJsonSchema({"type": ["string", "number", "b
 Size: TypeAlias = Annotated[
     int,
     PlainValidator(parse_size),
-    WithJsonSchema({"type": "string", "pattern": _SIZE.pattern[:-2]}),
+    WithJsonSchema({"type": "string", "pattern": SIZE}),
 ]
 Duration: TypeAlias = Annotated[
     int, PlainValidator(parse_duration), WithJsonSchema({"type": "string"})

@@ -4,6 +4,9 @@ import re
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\Z", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w)\Z|0\Z")
+SIZE = _SIZE.pattern.removesuffix(r"\Z")
+"""Pattern of a size, for the JSON schema; in any case."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
