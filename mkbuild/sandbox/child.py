@@ -85,6 +85,7 @@ def _supervise(spec: "Wire", life: int, report: Report) -> tuple[int, bool]:
     root = mount_root(stage, spec)
     if spec["one_id"]:
         _help_apt(root, spec)
+    mounts.prepare(spec, stage)
     stubs = Stubs(root)
     stubs.make(mounts.targets(spec))
     spaces = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS

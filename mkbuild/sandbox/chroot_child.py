@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from mkbuild.sandbox import mounts, privileges, syscalls
+from mkbuild.sandbox import emulate, mounts, privileges, syscalls
 from mkbuild.sandbox.child import Report, execute, load, only, standard_streams
 from mkbuild.sandbox.emulate import Emulation
 from mkbuild.sandbox.paths import PathError
@@ -56,6 +56,7 @@ def _supervise(spec: Wire, life: int, report: Report) -> int:
     if spec["network"] == "none":
         raise PathError("network none needs CAP_SYS_ADMIN")
     root = os.open(spec["tree"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    emulate.prepare(spec)
     stubs = Stubs(root)
     stubs.make(mounts.targets(spec))
     emulation = Emulation(spec, root, stubs)
@@ -72,6 +73,7 @@ def _mounted(spec: Wire, life: int, report: Report) -> int:
     stage = Stage(spec["work"], userns=spec["userns"])
     plain = os.open(spec["tree"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     root = mount_root(stage, spec)
+    mounts.prepare(spec, stage)
     stubs = Stubs(plain)
     stubs.make(mounts.targets(spec))
     syscalls.unshare(syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC)

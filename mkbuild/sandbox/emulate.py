@@ -11,7 +11,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
-from mkbuild.sandbox.mounts import DEVICES, in_order
+from mkbuild.sandbox.mounts import DEVICES, in_order, open_source
 from mkbuild.sandbox.paths import PathError, Walk, open_below, proc
 
 if TYPE_CHECKING:
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def prepare(spec: "Wire") -> None:
+    """Make the only layer of a bind its source: more than one cannot be shown without overlays."""
+    for mount in spec["mounts"]:
+        if len(mount["lowers"]) > 1:
+            what = f"cannot mount {mount['type']} on {mount['target']}"
+            raise PathError(f"{what}: several layers need mount rights")
+        if mount["lowers"]:
+            mount["source"], mount["lowers"] = mount["lowers"][0], ()
 
 
 class Emulation:
@@ -93,12 +103,7 @@ class Emulation:
             case "ssh":
                 raise PathError("an ssh mount needs mount rights")
             case kind:
-                tops = [*mount["lowers"], *filter(None, [mount["source"]])]
-                if len(tops) != 1:
-                    raise PathError(f"a {kind} mount of several layers needs an overlay")
-                top = os.open(tops[0], os.O_PATH | os.O_CLOEXEC)
-                source = open_below(top, mount["subpath"], follow=kind != "cache")
-                os.close(top)
+                source = open_source(mount)
                 copy(source, parent, name)
                 if kind == "cache" and mount["writable"]:
                     self._caches.append((source, parent, name))

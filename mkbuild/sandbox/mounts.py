@@ -79,19 +79,42 @@ def _is_directory(mount: "WireMount") -> bool:
         return False
     if mount["type"] == "tmpfs":
         return True
-    top = mount["source"] or None
-    for root in (top,) if top else mount["lowers"]:
-        fd = os.open(root, os.O_PATH | os.O_CLOEXEC)
-        try:
-            found = open_below(fd, mount["subpath"]) if mount["subpath"] else os.dup(fd)
-        except PathError:
+    fd = open_source(mount)
+    kind = os.fstat(fd).st_mode
+    os.close(fd)
+    return stat.S_ISDIR(kind)
+
+
+def open_source(mount: "WireMount") -> int:
+    """Open (O_PATH) what a bind or cache mount shows of its source.
+
+    A cache is shared with other steps, which may put a link anywhere: none is followed there.
+    """
+    top = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
+    try:
+        return open_below(top, mount["subpath"], follow=mount["type"] != "cache")
+    except PathError as error:
+        raise PathError(f"cannot mount {mount['type']} on {mount['target']}: {error}") from error
+    finally:
+        os.close(top)
+
+
+def prepare(spec: "Wire", stage: "Stage") -> None:
+    """Mount overlays for the binds that need one, on the stage; they are their sources then.
+
+    Those are binds of a state, and binds that may be written to: what is written is thrown away.
+    """
+    for number, mount in enumerate(spec["mounts"]):
+        if mount["type"] != "bind":
             continue
-        finally:
-            os.close(fd)
-        kind = os.fstat(found).st_mode
-        os.close(found)
-        return stat.S_ISDIR(kind)
-    return True
+        name, lowers = f"b{number}", mount["lowers"] or (mount["source"],)
+        if mount["writable"] and os.path.isdir(lowers[0]):
+            top = stage.scratch_overlay(name, lowers)
+        elif mount["lowers"]:
+            top = stage.overlay(name, lowers, flags=MS_RDONLY | MS_NODEV)
+        else:
+            continue
+        mount["source"], mount["lowers"] = f"{stage.path}/{top}", ()
 
 
 class Mounter:
@@ -116,9 +139,9 @@ class Mounter:
         for mount in in_order(self._spec):
             try:
                 self._mount(mount)
-            except (OSError, PathError) as error:
-                kind, target = mount["type"], mount["target"]
-                raise PathError(f"cannot mount {kind} on {target}: {error}") from error
+            except OSError as error:
+                what = f"cannot mount {mount['type']} on {mount['target']}"
+                raise PathError(f"{what}: {error.strerror} ({error.filename})") from error
 
     def _name(self) -> str:
         self._number += 1
@@ -230,37 +253,15 @@ class Mounter:
             case "ssh":
                 source = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
                 self._bind(source, target, ATTR_NOSUID | ATTR_NODEV, directory=False)
-            case "cache":
-                source = self._below(mount["source"], mount["subpath"], follow=False)
-                self._bind_tree(source, target, 0 if mount["writable"] else ATTR_RDONLY)
             case _:
-                source = self._bind_source(mount)
+                source = open_source(mount)
+                if not stat.S_ISDIR(os.fstat(source).st_mode) and mount["writable"]:
+                    source = self._copy(source)
                 self._bind_tree(source, target, 0 if mount["writable"] else ATTR_RDONLY)
 
     def _bind_tree(self, source: int, target: str, attributes: int) -> None:
         directory = stat.S_ISDIR(os.fstat(source).st_mode)
         self._bind(source, target, attributes | ATTR_NODEV, directory=directory)
-
-    def _below(self, top: str, subpath: str, *, follow: bool = True) -> int:
-        fd = os.open(top, os.O_PATH | os.O_CLOEXEC)
-        if not subpath.strip("/"):
-            return fd
-        try:
-            return open_below(fd, subpath, follow=follow)
-        finally:
-            os.close(fd)
-
-    def _bind_source(self, mount: "WireMount") -> int:
-        """Open what a bind mount shows: a path, or an overlay of lowers, or one for its writes."""
-        lowers = mount["lowers"] or (mount["source"],)
-        if not mount["lowers"] and not (mount["writable"] and os.path.isdir(lowers[0])):
-            source = self._below(lowers[0], mount["subpath"])
-            return self._copy(source) if mount["writable"] else source
-        if mount["writable"]:
-            top = self._stage.scratch_overlay(self._name(), lowers)
-        else:
-            top = self._stage.overlay(self._name(), lowers, flags=MS_RDONLY | MS_NODEV)
-        return self._below(top, mount["subpath"])
 
     def _copy(self, source: int) -> int:
         """Return a file in memory with the contents and mode of another, to be written to."""

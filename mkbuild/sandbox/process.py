@@ -14,10 +14,11 @@ from mkbuild.sandbox import launch
 from mkbuild.sandbox.spec import Output, RunOutcome
 
 _CHUNK = 1 << 16
-_EPERM, _ENODEV, _ENOSPC = 1, 19, 28
+_EPERM, _ENODEV, _ENOSPC, _ENOSYS = 1, 19, 28, 38
 
 _HINTS = {
     _EPERM: "see 'mkbuild doctor': this machine withholds a right that the sandbox needs",
+    _ENOSYS: "the sandbox needs Linux 5.12, or a container whose seccomp profile lets it mount",
     _ENODEV: "see 'mkbuild doctor': the kernel has no such file system",
     _ENOSPC: "a limit of the kernel's (sysctl user.max_*_namespaces, fs.mount-max), or a full disk",
 }

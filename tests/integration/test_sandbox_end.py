@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.errors import CancelledError
+from mkbuild.errors import CancelledError, SandboxError
 from mkbuild.sandbox.chroot import ChrootSandbox
 from mkbuild.sandbox.namespace import NamespaceSandbox
 from mkbuild.sandbox.spec import RunSpec, Sandbox
@@ -38,6 +38,10 @@ def processes(marker: str) -> list[int]:
 def descendants(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [found for child in map(int, children) for found in (child, *descendants(child))]
+
+
+def command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().strip(b"\0")
 
 
 def mounts() -> int:
@@ -110,6 +114,18 @@ def test_an_error_of_the_receiver_ends_the_run(sandbox: Sandbox, tmp_path: Path)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
+        sandbox.run(spec(sandbox, tmp_path, f"echo; sleep {unique}"), output)
+    assert processes(unique) == []
+
+
+def test_the_supervisors_death_is_told_and_ends_the_run(tmp_path: Path) -> None:
+    unique, sandbox = marker(tmp_path), NamespaceSandbox()
+
+    def output(_fd: int, _data: bytes) -> None:
+        [supervisor] = [pid for pid in descendants(os.getpid()) if command(pid) == b"init"][:1]
+        os.kill(supervisor, signal.SIGKILL)
+
+    with pytest.raises(SandboxError, match="without a report"):
         sandbox.run(spec(sandbox, tmp_path, f"echo; sleep {unique}"), output)
     assert processes(unique) == []
 

@@ -188,6 +188,9 @@ def test_a_state_as_mount_source_is_its_own_root(user: User, lower: Path, tmp_pa
         lower, "ls /m; cat /m/both", mounts=[{**mount, "subpath": "rootdir/rootdir/../.."}]
     )
     assert (result.status, result.out) == (0, "below\nboth\nrootdir\nabove")
+    (top / "name").symlink_to("/below")
+    result = user.run(lower, "cat /m", mounts=[{**mount, "subpath": "name"}])
+    assert (result.status, result.out) == (0, "below"), result
 
 
 @ALL
