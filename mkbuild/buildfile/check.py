@@ -73,6 +73,13 @@ class Checker:
         """Return dicts, lists, texts and None, variables filled in; ``base`` begins the member."""
         match node:
             case yaml.Mapping():
+                for key, (place, _) in node.entries.items():
+                    if "${" in key:
+                        self.problems.add(
+                            f"{dotted((*path, key))}: a key is taken as it stands",
+                            place,
+                            "variables are filled in in values only",
+                        )
                 return {
                     key: self.plain(value, (*path, key), base)
                     for key, (_, value) in node.entries.items()
