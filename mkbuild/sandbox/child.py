@@ -32,6 +32,7 @@ _SETUP_FAILED = 125
 _NOT_EXECUTABLE = 126
 _NOT_FOUND = 127
 _KILLED = 137
+_SHOWN = 800
 _SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -45,9 +46,14 @@ class Report:
 
     def failed(self, doing: str, error: Exception) -> None:
         """Say what could not be set up, and why."""
-        text = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
-        number = error.errno if isinstance(error, OSError) else None
-        os.write(self.fd, marshal.dumps(("failed", doing, text[:2000], number or 0)))
+        match error:
+            case OSError(errno=int(number), strerror=str(text), filename=name):
+                why = f"{text} ({name})" if name else text
+            case PathError() | ValueError():
+                number, why = 0, str(error)
+            case _:  # a mistake of ours, which the build shows as it shows the others
+                number, why = 0, f"{type(error).__name__}: {error}"
+        os.write(self.fd, marshal.dumps(("failed", doing, why[:_SHOWN], number)))
 
     def ended(self, status: int, *, lossy: bool) -> None:
         """Say how the command ended."""
@@ -62,7 +68,7 @@ def main() -> "NoReturn":
         os.set_inheritable(fd, False)
     try:
         status, lossy = _supervise(load(spec_fd), life, report)
-    except (OSError, PathError) as error:
+    except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed("set up the sandbox", error)
         os._exit(_SETUP_FAILED)
     report.ended(status, lossy=lossy)
@@ -99,8 +105,8 @@ def _supervise(spec: "Wire", life: int, report: Report) -> tuple[int, bool]:
         os.close(theirs)
         _init(spec, stage, root, report, ours, listener_theirs)
     os.close(ours)
-    for fd in (1, 2):
-        os.close(fd)
+    for fd in (1, 2):  # only the RUN itself may hold its output open
+        os.dup2(0, fd)
     if listener_theirs >= 0:
         os.close(listener_theirs)
     status, lossy = _wait(child, life, listener_ours)
@@ -175,7 +181,7 @@ def _init(  # noqa: PLR0913, PLR0917 - the state that a fork hands on
         syscalls.close_from(1)
         report.fd = 0
         status = _reap(command)
-    except (OSError, PathError) as error:
+    except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed("set up the sandbox", error)
         status = _SETUP_FAILED
     os._exit(status)
@@ -207,10 +213,10 @@ def _command(spec: "Wire", report: Report, listeners: int) -> "NoReturn":
         os.chdir(spec["cwd"])
         doing = "prepare the command"
         privileges.become(spec)
-    except OSError as error:
+        execute(spec)
+    except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed(doing, error)
-        os._exit(_SETUP_FAILED)
-    execute(spec)
+    os._exit(_SETUP_FAILED)
 
 
 def only(fd: int) -> int:
@@ -245,7 +251,10 @@ def standard_streams(spec: "Wire") -> None:
 
 
 def execute(spec: "Wire") -> "NoReturn":
-    """Execute as a shell would: 127 where the command is not found, 126 where it cannot run."""
+    """Execute as a shell would: 127 where the command is not found, 126 where it cannot run.
+
+    ValueError where an argument or a variable cannot be passed at all.
+    """
     name = spec["argv"][0]
     search = spec["env"].get("PATH", _SEARCH).split(":")
     candidates = [name] if "/" in name else [f"{place or '.'}/{name}" for place in search]

@@ -30,7 +30,7 @@ def main() -> NoReturn:
         os.set_inheritable(fd, False)
     try:
         status = _supervise(load(spec_fd), life, report)
-    except (OSError, PathError) as error:
+    except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed("set up the chroot", error)
         os._exit(1)
     report.ended(status, lossy=False)
@@ -139,7 +139,7 @@ def _command(spec: Wire, report: Report, root: int) -> NoReturn:
         os.chdir(spec["cwd"])
         doing = "prepare the command"
         privileges.become(spec)
-    except OSError as error:
+        execute(spec)
+    except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed(doing, error)
-        os._exit(1)
-    execute(spec)
+    os._exit(1)

@@ -21,6 +21,11 @@ def interpreter() -> list[str]:
     return [loader, "--library-path", library_path, sys.executable]
 
 
+def environment() -> dict[str, str]:
+    """Return what of the environment an interpreter needs that lies where nobody looks."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+
+
 def function(module: str, name: str, *arguments: str) -> list[str]:
     """Return the command that calls a function of one of our modules in a fresh process.
 

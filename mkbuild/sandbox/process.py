@@ -72,10 +72,12 @@ def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
     ``function`` is a function of a module of this package, as ``module.name``.
     """
     life, held = os.pipe()
-    runs.add(held)
-    spec = os.memfd_create("mkbuild-run", os.MFD_CLOEXEC)
-    report, report_end = os.pipe()
+    open_here = [life]
     try:
+        runs.add(held)
+        spec = os.memfd_create("mkbuild-run", os.MFD_CLOEXEC)
+        report, report_end = os.pipe()
+        open_here += [spec, report, report_end]
         _write(spec, wire)
         module, _, name = function.rpartition(".")
         fds = (spec, life, report_end)
@@ -87,11 +89,11 @@ def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
             bufsize=0,
             pass_fds=fds,
             cwd="/",
-            env={},
+            env=launch.environment(),
             start_new_session=True,
         )
-        os.close(report_end)
-        report_end = -1
+        open_here.remove(report_end)
+        os.close(report_end)  # else its end would never be seen
         with process:
             try:
                 said = _pump(process, report, output)
@@ -100,9 +102,8 @@ def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
                 cancelled = runs.end(held)
     finally:
         runs.end(held)
-        for fd in (life, spec, report, report_end):
-            if fd >= 0:
-                os.close(fd)
+        for fd in open_here:
+            os.close(fd)
     if cancelled:
         raise CancelledError("cancelled")
     return _outcome(said, process.returncode)

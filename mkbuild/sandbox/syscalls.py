@@ -37,7 +37,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
-_SIGKILL = 9
+_SIGKILL, _SIGNALS = 9, 64
 
 _SECCOMP_SET_MODE_FILTER = 1
 _SECCOMP_FILTER_FLAG_NEW_LISTENER = 8
@@ -203,8 +203,12 @@ def install_filter(program: bytes, *, listener: bool) -> int:
 
 
 def reset_signals() -> None:
-    """Give every signal its default action and unblock all: Python ignores SIGPIPE."""
-    for number in (13, 25):  # SIGPIPE, SIGXFSZ
+    """Give every signal its default action and unblock all.
+
+    Python ignores SIGPIPE, nohup SIGHUP, and exec hands that on. The last error is of no account:
+    some signals belong to the kernel or to libc.
+    """
+    for number in range(1, _SIGNALS + 1):
         _libc.signal(number, None)
     _check(_libc.sigprocmask(2, (ctypes.c_char * 128)(), None), "sigprocmask")
 

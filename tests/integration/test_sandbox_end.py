@@ -1,3 +1,4 @@
+# ruff: noqa: PTH208
 """However a RUN ends, nothing of it is left: no process, no mount."""
 
 import os
@@ -105,6 +106,16 @@ def test_cancel_from_another_thread(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(CancelledError):
         sandbox.run(spec(sandbox, tmp_path, "echo; sleep 1000000"), lambda _f, _d: ready.set())
     canceller.join()
+
+
+def test_no_descriptor_is_left_open(sandbox: Sandbox, tmp_path: Path) -> None:
+    made = spec(sandbox, tmp_path, "true")
+    before = os.listdir("/proc/self/fd")
+    assert sandbox.run(made, lambda _fd, _data: None).status == 0
+    sandbox.cancel()
+    with pytest.raises(CancelledError):
+        sandbox.run(made, lambda _fd, _data: None)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_an_error_of_the_receiver_ends_the_run(sandbox: Sandbox, tmp_path: Path) -> None:

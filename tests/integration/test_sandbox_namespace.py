@@ -1,6 +1,7 @@
 """What a RUN sees and leaves in the namespace sandbox, as every kind of user."""
 
 import os
+import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -268,6 +269,29 @@ def test_errors_name_what_is_missing(user: User, lower: Path) -> None:
     )
     root = [{"type": "tmpfs", "target": "/"}]
     assert "the root itself" in user.run(lower, "true", mounts=root).error
+
+
+@AS_ROOT
+def test_what_cannot_be_executed_at_all(user: User, lower: Path) -> None:
+    assert "embedded null byte" in user.run(lower, ["/bin/true", "a\0b"]).error
+    assert "null byte" in user.run(lower, "true", env={"A": "\0"}).error
+    assert "illegal environment" in user.run(lower, "true", env={"A=": ""}).error
+    mounts = [{"type": "tmpfs", "target": "/" + "x" * 256}]
+    assert "File name too long" in user.run(lower, "true", mounts=mounts).error
+    result = user.run(lower, ["/bin/true", "x" * 200_000])
+    assert (result.status, result.err) == (126, "/bin/true: Argument list too long\n")
+
+
+@AS_ROOT
+def test_signals_have_their_defaults(user: User, lower: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        result = user.run(lower, ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"])
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+        signal.signal(signal.SIGHUP, before)
+    assert {line.split()[1] for line in result.out.splitlines()} == {"0" * 16}
 
 
 @ALL
