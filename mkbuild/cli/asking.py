@@ -1,4 +1,4 @@
-"""What the verbs that only ask share: their options, the workspace, the graph, selections."""
+"""What the verbs that only ask share: the workspace, the graph, selections, completion."""
 
 import os
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ import click
 
 from mkbuild.cli import values
 from mkbuild.cli.common import Common
-from mkbuild.cli.options import combine, option
 from mkbuild.engine.request import WorkspaceInput
 from mkbuild.errors import NotYetError
 
@@ -19,16 +18,6 @@ if TYPE_CHECKING:
     from mkbuild.dockerfile.instructions import Dockerfile
     from mkbuild.engine.dockerfiles import Dockerfiles
     from mkbuild.graph.targets import TargetGraph
-
-_INPUT = "What is asked about"
-
-asking_flags = combine(
-    option(
-        "--set", group=_INPUT, multiple=True, metavar="PATTERN.KEY=VALUE", help="Change images."
-    ),
-    option("--var", group=_INPUT, multiple=True, metavar="K=V", help="Set a variable."),
-    option("-p", "--profile", group=_INPUT, multiple=True, metavar="NAME", help="Use a profile."),
-)
 
 
 @dataclass(frozen=True)

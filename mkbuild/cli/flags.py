@@ -1,4 +1,4 @@
-"""The flags of ``build``, which plan, why, verify, watch and lock share, by group."""
+"""The flags of ``build``, shared with its relatives, by group."""
 
 import os
 
@@ -6,6 +6,7 @@ import click
 
 from mkbuild.cli.options import combine, option
 
+WORKSPACE = "Build files"
 INPUT = "What is built"
 RUN = "How it runs"
 RESULT = "Where results go"
@@ -19,10 +20,16 @@ def default_jobs() -> int:
     return len(os.sched_getaffinity(0))
 
 
+workspace_flags = combine(
+    option("--set", group=WORKSPACE, multiple=True, metavar="PATTERN.KEY=V", help="Change images."),
+    option("--var", group=WORKSPACE, multiple=True, metavar="K=V", help="Set a variable."),
+    option(
+        "-p", "--profile", group=WORKSPACE, multiple=True, metavar="NAME", help="Use a profile."
+    ),
+)
+
 input_flags = combine(
-    option("--set", group=INPUT, multiple=True, metavar="PATTERN.KEY=VALUE", help="Change images."),
-    option("--var", group=INPUT, multiple=True, metavar="K=V", help="Set a variable."),
-    option("-p", "--profile", group=INPUT, multiple=True, metavar="NAME", help="Use a profile."),
+    workspace_flags,
     option("--since", group=INPUT, metavar="REF", help="Only what changed since a git ref."),
     option("--platform", group=INPUT, multiple=True, metavar="OS/ARCH", help="Platforms."),
     option(

@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 import click
 
-from mkbuild.cli.asking import Question, ask, asking_flags, complete_selection
+from mkbuild.cli.asking import Question, ask, complete_selection
 from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.flags import workspace_flags
 from mkbuild.cli.options import Command, option
 from mkbuild.errors import SelectionError
 
@@ -31,7 +32,7 @@ Format = Literal["text", "dot", "mermaid", "json"]
     metavar="A B",
     help="Prove that A needs B.",
 )
-@asking_flags
+@workspace_flags
 @common_options
 def command(
     selection: tuple[str, ...], how: Format, why_edge: tuple[str, str] | None, **params: Any

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mkbuild.cli.asking import Question, ask, asking_flags, complete_selection
+from mkbuild.cli.asking import Question, ask, complete_selection
 from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.flags import workspace_flags
 from mkbuild.cli.options import Command, option
 from mkbuild.errors import ChecksFailedError
 from mkbuild.progress.excerpt import excerpt
@@ -34,7 +35,7 @@ _SHOWN = "What is shown"
     default="text",
     help="github: annotations of a workflow.",
 )
-@asking_flags
+@workspace_flags
 @common_options
 def command(selection: tuple[str, ...], how: str, **params: Any) -> None:
     """Check Dockerfiles and build files; exit status 3 where something was found.

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from mkbuild.cli.asking import Question, ask, asking_flags, complete_selection
+from mkbuild.cli.asking import Question, ask, complete_selection
 from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.flags import workspace_flags
 from mkbuild.cli.options import Command, option
 
 _SHOWN = "What is shown"
@@ -16,7 +17,7 @@ _SHOWN = "What is shown"
 @click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @option("--groups", group=_SHOWN, is_flag=True, help="The groups instead, with their members.")
 @option("--json", "as_json", group=_SHOWN, is_flag=True, help="As JSON.")
-@asking_flags
+@workspace_flags
 @common_options
 def command(selection: tuple[str, ...], groups: bool, as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
     """List the targets of a selection, all by default: label, file, tags."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from mkbuild.cli.asking import ask, asking_flags
+from mkbuild.cli.asking import ask
 from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.flags import workspace_flags
 from mkbuild.cli.options import Command, option
 
 _SHOWN = "What is shown"
@@ -21,7 +22,7 @@ _SHOWN = "What is shown"
     default="label",
     help="waves: a line for what can be built at once.",
 )
-@asking_flags
+@workspace_flags
 @common_options
 def command(expression: tuple[str, ...], output: str, **params: Any) -> None:
     """Ask the graph of targets; prints labels, none where nothing matches.

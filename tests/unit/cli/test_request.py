@@ -81,7 +81,7 @@ def test_a_lone_dockerfile(here: Path) -> None:
         Output("oci", str(here / "o"), tar=False),
         Output("docker", str(here / "d.tar")),
     )
-    assert made.publishing.push
+    assert made.publishing.replicas == ("r/a:1",)
 
 
 def test_the_dockerfile_beside_the_shell_wins(here: Path) -> None:

@@ -38,6 +38,6 @@ def test_every_verb_has_help(verb: str) -> None:
 def test_help_is_grouped() -> None:
     output = CliRunner().invoke(root, ["build", "--help"]).output
     headings = [line for line in output.splitlines() if line.endswith(":") and line[0] != " "]
-    assert headings[0] == "What is built:"
+    assert headings[:2] == ["Build files:", "What is built:"]
     assert headings[-1] == "General:"
     assert "log-output" not in output
