@@ -33,7 +33,7 @@ _TYPES = {
     "5": toc.DIRECTORY,
     "6": toc.FIFO,
 }
-_MAX_NAME, _MAX_LINK = 255, 4095
+_MAX_NAME, _MAX_PATH = 255, 4095
 _SMALL, _IN_MEMORY = 1 << 14, 1 << 26
 """Files up to the first size stay in memory, up to the second of all together."""
 _CHECKSUM = slice(148, 156)
@@ -172,13 +172,18 @@ class _Unpacking:
     def _fail(self, what: str) -> NoReturn:
         raise ArchiveError(f"{self._at[:200]!r}: {what}")
 
-    def _budget(self, header: Header) -> None:
+    def _spend(self, length: int) -> None:
         self._count += 1
-        self._bytes += len(header.name) + len(header.link)
+        self._bytes += length
         if self._count > self._limits.entries or self._bytes > self._limits.names:
             self._fail("the archive has too many entries")
-        if len(header.link.encode("utf-8", "surrogateescape")) > _MAX_LINK:
+
+    def _budget(self, header: Header) -> None:
+        self._spend(len(header.name) + len(header.link))
+        if len(header.link.encode("utf-8", "surrogateescape")) > _MAX_PATH:
             self._fail("the target of a link is too long")
+        if len(header.name) > _MAX_PATH:
+            self._fail("a name is too long")
 
     def _top(self, header: Header) -> None:
         """Take the archive's root, which must not be a link.
@@ -239,6 +244,7 @@ class _Unpacking:
         if found is None:
             if not make:
                 self._fail(f"/{place} does not exist")
+            self._spend(len(place))
             self._placer.make_directories(place, DIRECTORY_MODE, (0, 0))
         elif found.entry.type == toc.SYMLINK:
             return found.entry.link
@@ -247,7 +253,8 @@ class _Unpacking:
         return None
 
     def _check_name(self, path: str) -> None:
-        if len(path.rpartition("/")[2].encode("utf-8", "surrogateescape")) > _MAX_NAME:
+        encoded = path.encode("utf-8", "surrogateescape")
+        if len(encoded) > _MAX_PATH or len(encoded.rpartition(b"/")[2]) > _MAX_NAME:
             self._fail("a name is too long")
 
     def _link(self, header: Header, path: str) -> None:

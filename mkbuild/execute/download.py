@@ -88,7 +88,7 @@ def download(url: str, checksum: str | None, scratch: Path) -> Download:
             session.auth = lambda request: request
             # Some servers compress an archive once more where they may.
             session.headers["Accept-Encoding"] = "identity"
-            session.hooks["response"].append(_refuse_downgrade)
+            session.hooks["response"].append(refuse_downgrade)
             with session.get(url, stream=True, timeout=_TIMEOUT) as answer:
                 if not answer.ok:
                     raise PullError(
@@ -113,7 +113,8 @@ def _algorithm(checksum: str) -> str:
     return checksum.partition(":")[0]
 
 
-def _refuse_downgrade(answer: "requests.Response", *_: object, **__: object) -> None:
+def refuse_downgrade(answer: "requests.Response", *_: object, **__: object) -> None:
+    """Raise PullError where an encrypted answer redirects to where nothing is (a response hook)."""
     target = answer.headers.get("Location", "") if answer.is_redirect else ""
     if answer.url.startswith("https:") and target.lower().startswith("http:"):
         raise PullError(

@@ -201,9 +201,7 @@ def _content_of(inputs: Inputs) -> ContentOf | None:
 def _groups(step: CopyStep | AddStep, inputs: Inputs) -> Iterator[_Group]:
     """Select what each run of sources means, heredocs last."""
     remotes = remote_sources(step)
-    for source in step.sources:
-        if isinstance(step, CopyStep) and remote.is_remote(source):
-            raise StepError(f"COPY cannot fetch {source!r}", hint="use ADD for URLs")
+    _check(step, remotes)
     for is_remote, sources in groupby(step.sources, lambda source: source in remotes):
         if is_remote:
             for source in sources:
@@ -212,6 +210,18 @@ def _groups(step: CopyStep | AddStep, inputs: Inputs) -> Iterator[_Group]:
             yield _local(step, list(sources), inputs)
     for name, data in step.heredocs:
         yield _heredoc(name, data)
+
+
+def _check(step: CopyStep | AddStep, remotes: tuple[str, ...]) -> None:
+    if isinstance(step, CopyStep):
+        for source in step.sources:
+            if remote.is_remote(source):
+                raise StepError(f"COPY cannot fetch {source!r}", hint="use ADD for URLs")
+    elif step.checksum and (len(step.sources) != 1 or step.sources != remotes):
+        raise StepError(
+            "--checksum needs exactly one source, a URL or git repository",
+            hint="write one ADD for each source that has a checksum",
+        )
 
 
 def _local(step: CopyStep | AddStep, sources: list[str], inputs: Inputs) -> _Group:

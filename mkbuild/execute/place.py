@@ -52,14 +52,14 @@ class Placer:
 
         Raises StepError where something on the way is no directory.
         """
-        parts = path.split("/") if path else []
-        for depth in range(1, len(parts) + 1):
-            place = "/".join(parts[:depth])
-            kind = self.type(place)
-            if kind is None:
-                self.put(Entry(place, toc.DIRECTORY, mode, *ids, mtime=self._created))
-            elif kind != toc.DIRECTORY:
-                raise StepError(f"/{place} is not a directory")
+        missing: list[str] = []
+        while path not in self.view:
+            missing.append(path)
+            path = posixpath.dirname(path)
+        if self.type(path) != toc.DIRECTORY:
+            raise StepError(f"/{path} is not a directory")
+        for place in reversed(missing):
+            self.put(Entry(place, toc.DIRECTORY, mode, *ids, mtime=self._created))
 
     def put(self, entry: Entry, source: Source | None = None) -> None:
         """Set a path whose parent is a directory; a directory keeps what it holds."""

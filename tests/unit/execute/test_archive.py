@@ -208,12 +208,15 @@ def test_entries_over_what_exists(add: Add, members: list[Member], expected: lis
         ([member("x" * 256)], "too long"),
         ([member("x" * 256 + "/y")], "too long"),
         ([member("l", "l", "x" * 5000)], "too long"),
+        ([member("a/" * 2100)], "too long"),
+        ([member("a/" * 1500, "d"), member("l", "l", "a/" * 1500), member("l/" + "a/" * 1000)],
+         "too long"),
         ([member(".wh.")], "deletes nothing"),
         ([member(".wh..")], "deletes nothing"),
         ([member(".wh...")], "deletes nothing"),
         ([member(".wh.x", "d")], "no layer can hold"),
     ],
-)
+)  # fmt: skip
 def test_archives_that_cannot_be_unpacked(add: Add, members: list[Member], message: str) -> None:
     with pytest.raises(MkbuildError, match=message) as caught:
         add(tar(*members), base=BASE)
@@ -288,6 +291,12 @@ def test_contents_are_kept_by_number(add: Add, tmp_path: Path) -> None:
     for digest, source in diff.sources.items():
         data = source.read_bytes() if isinstance(source, Path) else source
         assert hashlib.sha256(data).digest() == digest
+
+
+def test_deep_trees_take_no_time_to_speak_of(add: Add) -> None:
+    deep = "a/" * 2000
+    found = shown(add(tar(member(deep + "x"), member("a/a", "l", "/"), member("y", "h", "a/a"))))
+    assert len(found) == 4
 
 
 def test_what_bursts_is_stopped() -> None:

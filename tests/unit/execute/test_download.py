@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from mkbuild.errors import PullError, StepError
-from mkbuild.execute.download import download, name_of
+from mkbuild.execute.download import download, name_of, refuse_downgrade
 from mkbuild.execute.filestep import Inputs, Times, fetch, key_part, perform, remote_sources
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
@@ -146,6 +147,22 @@ def test_errors_say_where(
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(PullError, match=r"127\.0\.0\.1:1/x: .*refused") as caught:
         download("http://user:secret@127.0.0.1:1/x", None, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "refused"),
+    [("http://other/x", True), ("HTTP://h/x", True), ("https://other/x", False), ("/x", False)],
+)
+def test_encryption_is_not_given_up(location: str, *, refused: bool) -> None:
+    answer = requests.Response()
+    answer.url, answer.status_code = "https://user:secret@h/x", 302
+    answer.headers["Location"] = location
+    if not refused:
+        refuse_downgrade(answer)
+        return
+    with pytest.raises(PullError, match="not encrypted") as caught:
+        refuse_downgrade(answer)
     assert "secret" not in str(caught.value)
 
 

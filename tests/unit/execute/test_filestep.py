@@ -106,6 +106,13 @@ def test_errors_of_keys_say_where(
     assert caught.value.location == WHERE
 
 
+@pytest.mark.parametrize("sources", [("f",), ("http://h/x", "f"), ("http://h/x", "http://h/y")])
+def test_a_checksum_is_for_one_remote_source(sources: tuple[str, ...]) -> None:
+    step = AddStep(WHERE, sources, "/n/", checksum="sha256:" + "0" * 64)
+    with pytest.raises(StepError, match="--checksum needs exactly one source"):
+        key_part(step, INPUTS)
+
+
 def test_a_bad_mode_says_where() -> None:
     with pytest.raises(DockerfileError, match="64a") as caught:
         performed(chmod="64a")
