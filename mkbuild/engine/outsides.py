@@ -18,6 +18,7 @@ from mkbuild.oci.model import Platform
 from mkbuild.oci.reference import Reference
 from mkbuild.plan.actions import ContextInput
 from mkbuild.plan.image import PlannedImage
+from mkbuild.plan.planner import scratch
 
 Planned = Callable[[str, Platform], PlannedImage]
 """Plans another target, by label."""
@@ -60,6 +61,8 @@ class TargetOutsides:
         match source:
             case DirectoryContext() | GitContext():
                 return ContextInput(self._target.label, name)
+            case ImageContext("scratch"):
+                return scratch(platform)
             case ImageContext(reference):
                 return self._pulled(reference, platform, location)
             case LayoutContext():

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from mkbuild.buildfile.names import Names
 from mkbuild.buildfile.nearest import did_you_mean
-from mkbuild.buildfile.target import Target, TargetContext, Workspace
+from mkbuild.buildfile.target import ContextSource, Target, TargetContext, Workspace
 from mkbuild.errors import DockerfileError, UserError
 from mkbuild.graph.references import Kind, Reference
 from mkbuild.location import Location
@@ -86,7 +86,7 @@ class Resolver:
 
     def label(self, target: Target, name: str) -> str | None:
         """Return the label that a name means, named contexts included; None where it means none."""
-        context = target.contexts.get(name)
+        context = _context(target, name)
         if context is not None:
             return context.name if isinstance(context, TargetContext) else None
         labels, _ = self._candidates(target, name)
@@ -101,7 +101,7 @@ class Resolver:
 
     def edge(self, target: Target, reference: Reference, platform: str) -> Edge | Outside:
         """Turn a reference into an edge, or into what comes from outside; DockerfileError."""
-        context = target.contexts.get(reference.name)
+        context = _context(target, reference.name)
         if isinstance(context, TargetContext):
             return _edge(target, context.name, reference, "context", platform)
         if context is not None:
@@ -132,6 +132,11 @@ class Resolver:
                 location=reference.location,
                 hint=hint,
             ) from None
+
+
+def _context(target: Target, name: str) -> ContextSource | None:
+    found = references.among(name, target.contexts.keys())
+    return None if found is None else target.contexts[found]
 
 
 def _edge(target: Target, label: str, reference: Reference, via: Via, platform: str) -> Edge:

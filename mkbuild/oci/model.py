@@ -282,7 +282,8 @@ class ContainerConfig:
     """What a container of the image runs with (config.md "config", plus docker's own members).
 
     ``cmd``, ``entrypoint`` and ``shell`` are None where unset; an empty tuple is a set, empty one.
-    ``exposed_ports`` are ``port/protocol``.
+    ``exposed_ports`` are ``port/protocol``. ``args_escaped`` means nothing on Linux, and is set
+    by every CMD.
     """
 
     user: str = ""
@@ -297,6 +298,7 @@ class ContainerConfig:
     healthcheck: Healthcheck | None = None
     shell: tuple[str, ...] | None = None
     on_build: tuple[str, ...] = ()
+    args_escaped: bool = False
 
     def to_json(self) -> Json:
         """Return the config object, leaving out what is unset."""
@@ -306,6 +308,7 @@ class ContainerConfig:
             ("Env", list(self.env) or None),
             ("Entrypoint", None if self.entrypoint is None else list(self.entrypoint)),
             ("Cmd", None if self.cmd is None else list(self.cmd)),
+            ("ArgsEscaped", self.args_escaped or None),
             ("Healthcheck", self.healthcheck and self.healthcheck.to_json()),
             ("Volumes", {path: {} for path in sorted(self.volumes)} or None),
             ("WorkingDir", self.working_dir or None),
@@ -333,6 +336,7 @@ class ContainerConfig:
             healthcheck=_healthcheck(check) if check else None,
             shell=_optional(document.get("Shell")),
             on_build=tuple(document.get("OnBuild") or ()),
+            args_escaped=bool(document.get("ArgsEscaped")),
         )
 
 

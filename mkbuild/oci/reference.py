@@ -1,6 +1,7 @@
 """Image references: ``[registry/]repository[:tag][@digest]`` (distribution's grammar)."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -88,6 +89,25 @@ def parse(text: str, *, default_tag: str = DEFAULT_TAG) -> Reference:
     registry, repository = _split(name)
     _check_name(registry, repository, text)
     return Reference(registry, repository, tag, digest)
+
+
+def among(name: str, names: Collection[str]) -> str | None:
+    """Return the one of ``names`` that names the same image, None where there is none.
+
+    BuildKit finds named contexts so: ``alpine``, ``alpine:latest`` and
+    ``docker.io/library/alpine`` are one.
+    """
+    if not names or name in names:
+        return name if names else None
+    wanted = _short(name)
+    return next((other for other in sorted(names) if _short(other) == wanted), None)
+
+
+def _short(name: str) -> str:
+    try:
+        return str(parse(name))
+    except UserError:
+        return name
 
 
 def _split(name: str) -> tuple[str, str]:

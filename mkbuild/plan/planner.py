@@ -12,7 +12,8 @@ from mkbuild.dockerfile.instructions import Copy, Dockerfile, Onbuild, Stage, St
 from mkbuild.errors import DockerfileError, MkbuildError
 from mkbuild.location import Location
 from mkbuild.oci import platform as platforms
-from mkbuild.oci.model import ImageConfig, Platform
+from mkbuild.oci import reference as references
+from mkbuild.oci.model import ContainerConfig, ImageConfig, Platform
 from mkbuild.plan import keys, scope
 from mkbuild.plan.actions import CONTEXT, Action, Base, ContextInput, CopyStep, Node
 from mkbuild.plan.image import Link, PlannedImage
@@ -51,7 +52,7 @@ def plan(dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides) -> Pl
 def scratch(platform: Platform) -> PlannedImage:
     """Return the image that holds nothing."""
     base = Base(keys.base_state((), platform), SCRATCH, platform)
-    return PlannedImage(base, ImageConfig(platform=platform))
+    return PlannedImage(base, ImageConfig(platform, ContainerConfig(working_dir="/")))
 
 
 @dataclass(slots=True)
@@ -221,8 +222,9 @@ class _Planner:
         name = self.bases[index]
         if name == SCRATCH:
             return _Planned(scratch(self.options.platform), platform=self.options.platform)
-        if name in self.options.contexts:
-            found = self.outsides.context(name, platform, location)
+        context = references.among(name, self.options.contexts)
+        if context is not None:
+            found = self.outsides.context(context, platform, location)
             image = self._image(found, platform)
         else:
             image = self.outsides.image(name, platform, location)
@@ -270,8 +272,9 @@ class _Planner:
         platform = self.options.platform
         if name == SCRATCH:
             return scratch(platform).node
-        if name in self.options.contexts:
-            found = self.outsides.context(name, platform, location)
+        context = references.among(name, self.options.contexts)
+        if context is not None:
+            found = self.outsides.context(context, platform, location)
             return found if isinstance(found, ContextInput) else found.node
         return self.outsides.image(name, platform, location).node
 

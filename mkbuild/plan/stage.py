@@ -33,6 +33,8 @@ from mkbuild.plan.signals import is_signal
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
+_NOT_IN_ENV = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
+"""ARGs that speak to the builder alone: no RUN sees them."""
 
 Finder = Callable[[str, Location], "Node | ContextInput"]
 """Finds what --from or a mount's from= names; raises DockerfileError or PullError."""
@@ -63,7 +65,8 @@ class StageBuilder:
             key, _, value = entry.partition("=")
             self._set(key, value)
         if self.config.working_dir:
-            self._configure(working_dir=_join("/", self.config.working_dir))
+            # As if WORKDIR named it: one that is relative is joined to itself.
+            self._configure(working_dir=_join(self.config.working_dir, self.config.working_dir))
 
     @property
     def config(self) -> ContainerConfig:
@@ -106,7 +109,7 @@ class StageBuilder:
             case ins.Expose() as body:
                 self._expose(body)
             case ins.Cmd() as body:
-                self._configure(cmd=self._words(body.command))
+                self._configure(cmd=self._words(body.command), args_escaped=True)
                 self.cmd_set = True
                 self._note(f"CMD {history.quoted(self.config.cmd or ())}")
             case ins.Entrypoint() as body:
@@ -127,9 +130,8 @@ class StageBuilder:
             case ins.Onbuild() as body:
                 self._configure(on_build=(*self.config.on_build, body.trigger))
             case ins.Maintainer() as body:
-                name = self._expand(body.name)
-                self._image(replace(self.image.config, author=name))
-                self._note(f"MAINTAINER {name}")
+                self._image(replace(self.image.config, author=body.name))
+                self._note(f"MAINTAINER {body.name}")
             case ins.From():
                 message = "FROM does not belong inside a stage"
                 raise DockerfileError(message)
@@ -155,9 +157,8 @@ class StageBuilder:
                 value = self._expand(default)
             else:
                 value = self.global_args.get(name)
-            if value is not None:
+            if value is not None and name not in _NOT_IN_ENV:
                 self._set(name, value)
-            self.args.pop(name, None)
             self.args[name] = value
             shown.append((name, value))
         self._note(history.arg(shown))
@@ -207,6 +208,9 @@ class StageBuilder:
             if posixpath.normpath(target).strip("/") == "":
                 message = f"invalid mount target {target!r}"
                 raise DockerfileError(message)
+            if mount.from_.isdigit():
+                message = f"from={mount.from_}: a mount takes no stage by its number"
+                raise DockerfileError(message, hint="name it: FROM … AS name, and from=name")
             if mount.from_:
                 source = self.find(mount.from_, location)
             elif mount.type == "bind":
@@ -280,6 +284,7 @@ class StageBuilder:
     def _act(
         self, statement: Statement, body: Body, source: "Node | ContextInput | None", line: str
     ) -> None:
+        commit = self.options.commit == "implicit" or statement.commit
         action = Action(
             parent=self.image.node,
             body=body,
@@ -290,11 +295,11 @@ class StageBuilder:
             text=statement.source,
             location=statement.location,
             no_cache=self.no_cache,
+            commit=commit,
         )
-        cut = self.options.commit == "implicit" or statement.commit
         self.image = replace(
             self.image,
-            chain=(*self.image.chain, Link(action, cut)),
+            chain=(*self.image.chain, Link(action, commit)),
             history=(*self.image.history, HistoryLine(line, action)),
         )
 
@@ -354,7 +359,8 @@ class StageBuilder:
 
 
 def _join(base: str, path: str) -> str:
-    """Join a path to a WORKDIR; an absolute one is kept as it is written."""
+    """Join a path to a WORKDIR; an absolute one is kept as it is written, and stays for none."""
+    path = path or base
     if path.startswith("/"):
         return path
     return "/" + posixpath.normpath(f"{base}/{path}").strip("/")
