@@ -127,8 +127,9 @@ def test_netrc_is_not_read(server: FakeRegistry, tmp_path: Path) -> None:
     script = (
         "from mkbuild.registry.transport import Transport\n"
         "from mkbuild.registry.config import RegistrySettings\n"
-        f"t = Transport('{server.address}', RegistrySettings())\n"
-        "t.send('GET', t.base + '/v2/', {}).close()\n"
+        # The environment counts for what is not on this machine: named so, it is asked there.
+        "t = Transport('registry.invalid', RegistrySettings())\n"
+        f"t.send('GET', 'http://{server.address}/v2/', {{}}).close()\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env={"HOME": str(tmp_path)})
     (seen,) = server.requests
