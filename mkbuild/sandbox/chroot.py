@@ -11,11 +11,12 @@ from mkbuild.sandbox.spec import Output, RunOutcome, RunSpec
 class ChrootSandbox:
     """Runs commands in ``spec.tree``; see :class:`mkbuild.sandbox.spec.Sandbox`.
 
-    Needs CAP_SYS_CHROOT. With CAP_SYS_ADMIN mounts are real, hidden from everybody else, and the
-    system-call filter holds; without it binds and caches are copied (a cache gets new and changed
-    files back, removals do not reach it), secrets are files that are removed, a tmpfs is an empty
-    directory, ssh mounts and network none are errors. Processes of the host are seen, the
-    container around is the boundary. ``spec.tree`` "/" is the machine's own file system.
+    Needs CAP_SYS_CHROOT. With CAP_SYS_ADMIN mounts are real, hidden from everybody else, the old
+    root is gone and the system-call filter holds: only the host's processes are seen and can be
+    signalled. Without it binds and caches are copied (a cache gets new and changed files back,
+    removals do not reach it), secrets are files that are removed, a tmpfs is an empty directory,
+    /proc is empty, ssh mounts and network none are errors, and the container around is the only
+    boundary. ``spec.tree`` "/" is the machine's own file system.
     """
 
     def __init__(self, mode: str = "chroot") -> None:

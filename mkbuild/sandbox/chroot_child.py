@@ -82,14 +82,15 @@ def _mounted(spec: Wire, life: int, report: Report) -> int:
         syscalls.unshare(syscalls.CLONE_NEWNET)
         syscalls.raise_loopback()
     mounts.Mounter(spec, stage, root).mount_all()
-    status = _run(spec, life, report, root)
     os.close(root)
+    status = _run(spec, life, report, -1)
     stage.close()
     stubs.remove()
     return status
 
 
 def _run(spec: Wire, life: int, report: Report, root: int) -> int:
+    """Run the command in ``root``; -1: the root that is mounted on the stage, and nothing else."""
     command = os.fork()
     if not command:
         _command(spec, report, root)
@@ -120,14 +121,23 @@ def _end_descendants() -> None:
             return
 
 
+def _change_root(root: int) -> None:
+    if root >= 0:
+        os.fchdir(root)
+        os.chroot(".")
+        os.chdir("/")
+        return
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    os.chdir("root")
+    syscalls.pivot_root_here()
+
+
 def _command(spec: Wire, report: Report, root: int) -> NoReturn:
     doing = "prepare the command"
     try:
         os.setsid()
         syscalls.die_with_parent()
-        os.fchdir(root)
-        os.chroot(".")
-        os.chdir("/")
+        _change_root(root)
         standard_streams(spec)
         syscalls.reset_signals()
         syscalls.join_new_session_keyring()

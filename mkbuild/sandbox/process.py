@@ -33,37 +33,50 @@ class Failure:
     number: int
 
 
+class Held:
+    """The end of a pipe whose closing ends a run; compared as itself: numbers come again."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._fd)
+
+
 class Runs:
-    """All that runs at the moment, each held by a pipe whose closing ends it."""
+    """All that runs at the moment."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pipes: set[int] = set()
+        self._held: set[Held] = set()
         self._cancelled = False
 
-    def add(self, pipe: int) -> None:
-        """Take a pipe in, or raise CancelledError."""
+    def add(self, held: Held) -> None:
+        """Take a run in, or raise CancelledError."""
         with self._lock:
             if not self._cancelled:
-                self._pipes.add(pipe)
+                self._held.add(held)
                 return
-        os.close(pipe)
+        held.close()
         raise CancelledError("cancelled")
 
-    def end(self, pipe: int) -> bool:
-        """Close a pipe if that has not been done; tell whether everything was cancelled."""
+    def end(self, held: Held) -> bool:
+        """End a run if that has not been done; tell whether everything was cancelled."""
         with self._lock:
-            if pipe in self._pipes:
-                self._pipes.remove(pipe)
-                os.close(pipe)
+            if held in self._held:
+                self._held.remove(held)
+                held.close()
             return self._cancelled
 
     def cancel(self) -> None:
-        """Close all pipes, now and for good."""
+        """End all runs, now and for good."""
         with self._lock:
             self._cancelled = True
-            while self._pipes:
-                os.close(self._pipes.pop())
+            while self._held:
+                self._held.pop().close()
 
 
 def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
@@ -71,7 +84,8 @@ def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
 
     ``function`` is a function of a module of this package, as ``module.name``.
     """
-    life, held = os.pipe()
+    life, end = os.pipe()
+    held = Held(end)
     open_here = [life]
     try:
         runs.add(held)

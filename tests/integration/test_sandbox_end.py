@@ -1,12 +1,14 @@
 # ruff: noqa: PTH208
 """However a RUN ends, nothing of it is left: no process, no mount."""
 
+import dataclasses
 import os
 import select
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,25 @@ def test_cancel_from_another_thread(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(CancelledError):
         sandbox.run(spec(sandbox, tmp_path, "echo; sleep 1000000"), lambda _f, _d: ready.set())
     canceller.join()
+
+
+def test_many_threads_share_a_sandbox(sandbox: Sandbox, tmp_path: Path) -> None:
+    def one(number: int) -> list[int]:
+        place = tmp_path / str(number)
+        place.mkdir()
+        made = spec(sandbox, place, f"exit {number}")
+        statuses = []
+        for turn in range(3):
+            upper, work = place / f"upper{turn}", place / f"work{turn}"
+            upper.mkdir()
+            work.mkdir()
+            top = made.upper and str(upper)
+            fresh = dataclasses.replace(made, upper=top, work=str(work))
+            statuses.append(sandbox.run(fresh, lambda _fd, _data: None).status)
+        return statuses
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(one, range(8))) == [[number] * 3 for number in range(8)]
 
 
 def test_no_descriptor_is_left_open(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -114,6 +114,23 @@ def test_every_attempt_fails(mode: str, tmp_path: Path, outside: dict[str, objec
     assert stat.S_IMODE(Path("/dev/null").stat().st_mode) == 0o666
 
 
+NOT_STOPPED_BY_CHROOT = {
+    "see_host_processes",
+    "kill_host_process",
+    "abstract_socket",
+    "loopback_listener",
+}
+"""With mount rights, on the host's network; without them the outer container is the boundary."""
+
+
+@pytest.mark.root
+def test_what_chroot_does_not_stop(tmp_path: Path, outside: dict[str, object]) -> None:
+    user = make_user("root", tmp_path, chroot=True)
+    result = attack(user, tmp_path, outside)
+    assert (result.error, result.status) == ("", 0), result
+    assert set(json.loads(result.out)) == NOT_STOPPED_BY_CHROOT
+
+
 @pytest.mark.root
 def test_attempts_are_real(tmp_path: Path, outside: dict[str, object]) -> None:
     result = attack(make_user("root", tmp_path), tmp_path, outside, insecure=True)

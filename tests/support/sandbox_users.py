@@ -112,6 +112,7 @@ class User:
 
     mode: str
     place: Path
+    chroot: bool = False
     count: int = field(default=0)
 
     def spec(self, lower: Path, script: str | list[str], **spec: Any) -> dict[str, Any]:
@@ -122,6 +123,8 @@ class User:
             self.own(directory)
         argv = ["/bin/sh", "-ec", script] if isinstance(script, str) else script
         spec.setdefault("env", {"PATH": "/bin"})
+        if self.chroot:
+            return {"argv": argv, "tree": str(lower), "work": str(work), **spec}
         spec.setdefault("lowers", [str(lower)])
         self.own_tree(lower)
         return {"argv": argv, "upper": str(upper), "work": str(work), **spec}
@@ -151,7 +154,7 @@ class User:
         python = sys.executable if self.mode == "root" else public_python()
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; "
         code += f"sys.argv[0] = {driver!r}; runpy.run_path({driver!r}, run_name='__main__')"
-        command = [python, "-B", "-c", code]
+        command = [python, "-B", "-c", code, *["--chroot"] * self.chroot]
         if self.mode == "root":
             return command
         subid = f"tester:{200000}:65536\n" if self.mode == "ranges" else ""
@@ -197,12 +200,12 @@ def public_python() -> str:
     pytest.skip("no Python 3.11 that an unprivileged user can start")
 
 
-def make_user(mode: str, place: Path) -> User:
+def make_user(mode: str, place: Path, *, chroot: bool = False) -> User:
     require(os.geteuid() == 0, "needs root")
     if mode != "root":
         require(shutil.which("setpriv"), "needs setpriv")
         require(shutil.which("newuidmap") or mode != "ranges", "needs newuidmap")
-    return User(mode, place)
+    return User(mode, place, chroot)
 
 
 def public_directory() -> Iterator[Path]:
