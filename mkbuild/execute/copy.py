@@ -119,6 +119,9 @@ def copy(
 def _top(source: Entry, target: str, attributes: Attributes) -> Entry:
     """Return the directory that is made for what a source directory holds."""
     entry = attributes.entry(source, target, None)
+    if not source.path:
+        # A tree's own root has no time worth keeping.
+        entry = entry._replace(mtime=attributes.times.created)
     if attributes.archive:
         return entry
     uid, gid = attributes.parent_ids

@@ -1,4 +1,7 @@
-"""Sources of an ADD that have to be fetched: URLs and git repositories."""
+"""Sources of an ADD that have to be fetched: URLs and git repositories.
+
+What fetches them is imported where it is needed: most builds fetch nothing.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,15 +9,14 @@ from pathlib import Path
 from mkbuild.context.digests import FileDigests
 from mkbuild.context.scan import scan
 from mkbuild.errors import StepError
-from mkbuild.execute import git
-from mkbuild.execute.download import download
+from mkbuild.execute import gitref
 from mkbuild.filesystem.source import SourceTree
 from mkbuild.plan.actions import AddStep
 
 
 def is_git(source: str) -> bool:
     """Whether a source is a git repository. Raises StepError where it is one, written wrongly."""
-    return git.parse(source) is not None
+    return gitref.parse(source) is not None
 
 
 def is_remote(source: str) -> bool:
@@ -24,21 +26,25 @@ def is_remote(source: str) -> bool:
 
 def fetch(step: AddStep, source: str, scratch: Path) -> SourceTree:
     """Fetch a source into an empty directory of ours. Raises PullError, StepError."""
-    ref = git.parse(source)
+    from mkbuild.execute.download import download
+
+    ref = gitref.parse(source)
     if ref is None:
         return download(source, step.checksum, scratch)
     return git_tree(_with_flags(ref, step), scratch)
 
 
-def git_tree(ref: git.GitRef, scratch: Path) -> SourceTree:
+def git_tree(ref: gitref.GitRef, scratch: Path) -> SourceTree:
     """Check a repository out into an empty directory of ours, and walk it."""
-    place = git.checkout(ref, scratch)
+    from mkbuild.execute.git import checkout
+
+    place = checkout(ref, scratch)
     # Digests of a tree that is read once are not worth remembering: trouble with them neither.
     digests = FileDigests(scratch / "digests.sqlite", warn=lambda _: None)
     return scan(place, None, digests)
 
 
-def _with_flags(ref: git.GitRef, step: AddStep) -> git.GitRef:
+def _with_flags(ref: gitref.GitRef, step: AddStep) -> gitref.GitRef:
     if step.checksum:
         if ref.checksum not in {"", step.checksum}:
             raise StepError(f"checksum mismatch {step.checksum!r} != {ref.checksum!r}")

@@ -224,6 +224,11 @@ def test_times() -> None:
     assert mtimes(Times(500, latest=1000), context=False) == [500, 500]
 
 
+def test_the_root_of_a_tree_has_no_time() -> None:
+    assert copied("/", "/n").toc.entries[0].mtime == TIMES.created
+    assert copied("d", "/n").toc.entries[0].mtime == 1000
+
+
 def test_heredocs_come_last() -> None:
     diff = copied("g", "/n/", heredocs=(("g", b"two"), ("h", b"")), chown="4", chmod="u+x")
     assert shown(diff) == ["d 755 4:4 n", "f 744 4:4 n/g", "f 744 4:4 n/h"]
