@@ -112,23 +112,22 @@ def decode(structure: bytes, contents: bytes | None) -> Toc:
         if document["version"] != 1:
             message = f"a TOC of version {document['version']}; this mkbuild reads version 1"
             raise ArchiveError(message)
-        columns = [document.get(name, ()) for name in _COLUMNS]
-        _check_columns(*columns)
-        entries = [Entry(*row) for row in zip(*columns, strict=True)]
-        for i, link in document["link"]:
-            entries[i] = entries[i]._replace(link=_checked(link, str))
-        for i, major, minor in document["device"]:
-            device = (_checked(major, int), _checked(minor, int))
-            entries[i] = entries[i]._replace(device=device)
-        for i in document["opaque"]:
-            entries[i] = entries[i]._replace(opaque=True)
-        for i, pairs in document["xattrs"]:
-            xattrs = tuple((_checked(name, str), bytes.fromhex(value)) for name, value in pairs)
-            entries[i] = entries[i]._replace(xattrs=xattrs)
+        paths, types, *numbers = [document.get(name, ()) for name in _COLUMNS]
+        _check_columns(paths, types, *numbers)
+        links = _spread(document["link"], "", len(paths))
+        devices: list[tuple[int, ...] | None] = _spread(
+            ([i, tuple(pair)] for i, *pair in document["device"]), None, len(paths)
+        )
+        opaque = _spread(([i, True] for i in document["opaque"]), False, len(paths))
+        xattrs: list[tuple[tuple[str, bytes], ...]] = _spread(
+            ([i, _xattrs(pairs)] for i, pairs in document["xattrs"]), (), len(paths)
+        )
+        _check_links(paths, types, links)
+        _check_rest(paths, types, devices, opaque)
+        digest = _contents(types, contents)
+        rows = zip(paths, types, *numbers, links, devices, xattrs, digest, opaque, strict=True)
+        entries = tuple(map(Entry._make, rows))
         embedded = {path: base64.b64decode(data) for path, data in document["embedded"].items()}
-        _check_entries(entries)
-        if contents is not None:
-            _fill(entries, contents)
     except (
         KeyError,
         TypeError,
@@ -140,30 +139,44 @@ def decode(structure: bytes, contents: bytes | None) -> Toc:
     ) as error:
         message = f"a TOC that cannot be read: {error}"
         raise ArchiveError(message) from error
-    return Toc(tuple(entries), embedded)
+    return Toc(entries, embedded)
 
 
-_T = TypeVar("_T")
 _LETTERS = frozenset((DIRECTORY, FILE, SYMLINK, CHAR, BLOCK, FIFO, HARDLINK, WHITEOUT))
 _RANGES = ((0, 0o7777), (0, (1 << 32) - 2), (0, (1 << 32) - 2), (0, 1 << 62), (-(1 << 34), 1 << 34))
 # In one string of all paths, each between NULs, these tell of a path that is not clean.
 _UNCLEAN = ("//", "/\0", "\0/", "/./", "/../", "\0./", "\0../", "/.\0", "/..\0", "\0.\0", "\0..\0")
+_T = TypeVar("_T")
 
 
-def _fill(entries: list[Entry], contents: bytes) -> None:
-    files = [i for i, entry in enumerate(entries) if entry.type == FILE]
-    if len(contents) != 32 * len(files):
-        message = f"{len(contents)} bytes of digests for {len(files)} files"
-        raise ValueError(message)
-    for i, position in zip(files, range(0, len(contents), 32), strict=True):
-        entries[i] = entries[i]._replace(content=contents[position : position + 32])
+def _spread(pairs: Iterable[Sequence[Any]], default: _T, count: int) -> list[_T]:
+    """Make a column of pairs of index and value."""
+    column = [default] * count
+    for i, value in pairs:
+        if type(i) is not int or i < 0:
+            message = f"{i!r:.100} is no index"
+            raise ValueError(message)
+        column[i] = value
+    return column
 
 
-def _checked(value: object, kind: type[_T]) -> _T:
-    if type(value) is not kind:
-        message = f"{value!r:.100} is not of type {kind.__name__}"
-        raise TypeError(message)
-    return value
+def _xattrs(pairs: Iterable[Sequence[str]]) -> tuple[tuple[str, bytes], ...]:
+    found = tuple((name, bytes.fromhex(value)) for name, value in pairs)
+    if any(type(name) is not str for name, _ in found):
+        raise TypeError("an extended attribute without a name")
+    return found
+
+
+def _contents(types: str, contents: bytes | None) -> list[bytes | None]:
+    column: list[bytes | None] = [None] * len(types)
+    if contents is not None:
+        files = [i for i, letter in enumerate(types) if letter == FILE]
+        if len(contents) != 32 * len(files):
+            message = f"{len(contents)} bytes of digests for {len(files)} files"
+            raise ValueError(message)
+        for i, position in zip(files, range(0, len(contents), 32), strict=True):
+            column[i] = contents[position : position + 32]
+    return column
 
 
 def _check_columns(paths: Sequence[str], types: str, *numbers: Sequence[int]) -> None:
@@ -182,31 +195,43 @@ def _check_columns(paths: Sequence[str], types: str, *numbers: Sequence[int]) ->
             raise ValueError("a number out of range")
 
 
-def _check_entries(entries: Sequence[Entry]) -> None:
-    leaders: set[str] = set()
-    for entry in entries:
-        if entry.type == HARDLINK:
-            if entry.link not in leaders:
-                message = f"a hard link to {entry.link!r}, which is no file before it"
+def _check_links(paths: Sequence[str], types: str, links: Sequence[str]) -> None:
+    """Check that symlinks and hard links have targets, hard links a file that stands before."""
+    places: dict[str, int] | None = None
+    for i, (letter, link) in enumerate(zip(types, links, strict=True)):
+        linked = letter in {SYMLINK, HARDLINK}
+        if not linked and not link:
+            continue
+        if not linked or not link or "\0" in link:
+            raise ValueError("a link that is none")
+        link.encode("utf-8", "surrogateescape")
+        if letter == HARDLINK:
+            if places is None:
+                places = {path: place for place, path in enumerate(paths)}
+            leader = places.get(link, i)
+            if leader >= i or types[leader] in {DIRECTORY, HARDLINK, WHITEOUT}:
+                message = f"a hard link to {link!r}, which is no file before it"
                 raise ValueError(message)
-        elif entry.type not in {DIRECTORY, WHITEOUT}:
-            leaders.add(entry.path)
-        _check_members(entry)
 
 
-def _check_members(entry: Entry) -> None:
-    device = entry.device
-    if (device is not None) != (entry.type in {CHAR, BLOCK}) or (
-        device is not None and not (0 <= device[0] < 1 << 12 and 0 <= device[1] < 1 << 20)
-    ):
-        raise ValueError("a device that is none")
-    if entry.link:
-        entry.link.encode("utf-8", "surrogateescape")
-    if bool(entry.link) != (entry.type in {SYMLINK, HARDLINK}) or "\0" in entry.link:
-        raise ValueError("a link that is none")
-    if entry.opaque and entry.type != DIRECTORY:
+def _check_rest(
+    paths: Sequence[str],
+    types: str,
+    devices: Sequence[tuple[int, ...] | None],
+    opaque: Sequence[bool],
+) -> None:
+    for letter, device in zip(types, devices, strict=True):
+        if (device is not None) != (letter in {CHAR, BLOCK}):
+            raise ValueError("a device that is none")
+        if device is not None:
+            major, minor = device
+            if {type(major), type(minor)} != {int} or not (
+                0 <= major < 1 << 12 and 0 <= minor < 1 << 20
+            ):
+                raise ValueError("a device out of range")
+    if any(map(operator.and_, opaque, (letter != DIRECTORY for letter in types))):
         raise ValueError("opaque, and no directory")
-    if not entry.path and entry.type != DIRECTORY:
+    if paths and not paths[0] and types[0] != DIRECTORY:
         raise ValueError("a root that is no directory")
 
 

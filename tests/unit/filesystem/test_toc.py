@@ -56,7 +56,7 @@ def test_the_digest_is_pinned() -> None:
 GOLDEN = "sha256:558ef1ba5a8766413ffaf05c5004aa2cb7679e71c3ef4b3cf89861733efe136b"
 
 
-def _edit(**changes: Any) -> bytes:  # noqa: ANN401 -- any JSON
+def _edit(**changes: Any) -> bytes:
     document = json.loads(toc.encode(toc.make([FILE._replace(path="f")]))[0])
     return json.dumps(document | changes).encode()
 
