@@ -2,21 +2,27 @@
 
 import json
 import os
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mkbuild.engine.files import Git
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
-from mkbuild.engine.outputs import write_outputs
+from mkbuild.engine.outputs import metadata, write_outputs
 from mkbuild.engine.preview import Preview, check_drift
 from mkbuild.engine.publish import Publication, Publisher, destinations
+from mkbuild.engine.record import Log, describe
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected, open_workspace
 from mkbuild.errors import CancelledError, UsageError
 from mkbuild.events import Reporter
 from mkbuild.graph.select import select
+from mkbuild.progress.recorder import Recorder
+from mkbuild.progress.tee import Tee
 from mkbuild.sandbox import userns
 
 
@@ -25,14 +31,17 @@ def build(request: BuildRequest, reporter: Reporter) -> int:
     if os.geteuid() != 0:
         userns.enter()
     selected = open_workspace(request)
+    started, recorder = time.time(), Recorder(time.time)
     try:
-        with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
+        tee = Tee([reporter, recorder])
+        with Session(Path(request.storage), tee, selected.workspace.cache) as session:
             invocation = Invocation(session, request, selected)
             try:
                 labels = _labels(invocation, request, selected)
                 if request.behaviour.plan:
                     check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
                 outcomes = invocation.build(labels)
+                _log(request, outcomes, recorder, started)
                 if outcomes.error is None and not outcomes.skipped:
                     targets = list(outcomes.targets.values())
                     write_outputs(invocation, targets)
@@ -42,6 +51,25 @@ def build(request: BuildRequest, reporter: Reporter) -> int:
     finally:
         reporter.close()
     return _status(outcomes)
+
+
+def _log(request: BuildRequest, outcomes: Outcomes, recorder: Recorder, started: float) -> None:
+    """Leave a record of the run in the store."""
+    if outcomes.resolution is None:
+        return
+    git = Git(Path(request.directory))
+    document = describe(
+        started=started,
+        ok=outcomes.error is None and not outcomes.skipped,
+        directory=request.directory,
+        arguments=sys.argv[1:],
+        git={fact: git(fact) for fact in ("sha", "dirty")},
+        images=outcomes.planned,
+        resolution=outcomes.resolution,
+        targets={label: metadata(target) for label, target in outcomes.targets.items()},
+        events=recorder.events,
+    )
+    Log(Path(request.storage)).write(document, started)
 
 
 def _labels(invocation: Invocation, request: BuildRequest, selected: Selected) -> tuple[str, ...]:

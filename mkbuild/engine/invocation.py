@@ -48,6 +48,8 @@ class Outcomes:
     """What became of an invocation: what is built, by label, and what stopped the rest."""
 
     targets: dict[str, BuiltTarget] = field(default_factory=dict)
+    planned: list[tuple[str, PlannedImage]] = field(default_factory=list)
+    resolution: Resolution | None = None
     error: BaseException | None = None
     skipped: tuple[str, ...] = ()
 
@@ -163,8 +165,9 @@ class Invocation:
         weights = {label: target.weight for label, target in self.targets.items()}
         self.session.emit(RunStarted(_labels(images), len(resolution.works), behaviour.jobs))
         executor.report_hits()
-        wanted = [(image, self.targets[label].compression) for (label, _), image in images.items()]
-        graph = executor.jobs(wanted, weights)
+        kinds = {label: target.compression for label, target in self.targets.items()}
+        wanted = [(image, kinds[label]) for (label, _), image in images.items()]
+        graph = executor.jobs(wanted, weights, kinds)
         if graph and behaviour.expect_cached:
             raise ExpectedCachedError(_not_cached(resolution))
         outcome = local.run(
@@ -227,7 +230,12 @@ class Invocation:
         started: float,
     ) -> Outcomes:
         self._resolution = resolution
-        outcomes = Outcomes(error=local.first_error(outcome), skipped=tuple(outcome.skipped))
+        outcomes = Outcomes(
+            planned=[(label, image) for (label, _), image in images.items()],
+            resolution=resolution,
+            error=local.first_error(outcome),
+            skipped=tuple(outcome.skipped),
+        )
         built: dict[str, list[BuiltImage]] = {label: [] for label in _labels(images)}
         missing: set[str] = set()
         for (label, _), planned in images.items():
