@@ -1,6 +1,7 @@
 """The registry client against Debian's docker-registry."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -18,9 +19,13 @@ from mkbuild.registry.listing import add_referrer, referrers, tags
 from mkbuild.registry.pull import Resolver
 from mkbuild.registry.push import Pusher, PushImage
 from mkbuild.store.memory import MemoryBlobStore
-from tests.support.registry import PASSWORD, USER, Certificates, RealRegistry
+from tests.support.proxy import Proxy
+from tests.support.registry import PASSWORD, USER, Certificates, RealRegistry, available, get
 
-pytestmark = pytest.mark.registry
+pytestmark = [
+    pytest.mark.registry,
+    pytest.mark.skipif(not available(), reason="docker-registry is not installed"),
+]
 AMD64 = Platform("linux", "amd64")
 
 
@@ -142,6 +147,40 @@ def test_chunked_upload(registry: RealRegistry, tmp_path: Path) -> None:
     found = resolver.resolve(name, AMD64)
     resolver.fetch_all(found.sources, found.manifest.layers)
     assert target.read(image.layers[0].digest) == bytes(range(256)) * 1000
+
+
+@pytest.mark.parametrize("chunk", [0, 300_000])
+def test_cut_uploads_arrive_whole(registry: RealRegistry, tmp_path: Path, chunk: int) -> None:
+    store = MemoryBlobStore()
+    image = make_image(store, os.urandom(1_000_000))
+    with Proxy(registry.port) as proxy:
+        for after in (50_000, 400_000, 700_000):
+            proxy.cut(after)
+        settings = {proxy.address: {"push_chunk": chunk, "retry_interval": 0.01, "concurrency": 1}}
+        name = parse(f"{proxy.address}/cut/chunk{chunk}:1")
+        pushed = Pusher(clients(tmp_path, parse_settings(settings, tmp_path)), store).push(
+            name, PushImage(image)
+        )
+        assert pushed.uploaded == 2
+        assert proxy.sent > 1_000_000
+    status, data = get(registry, f"/v2/{name.repository}/blobs/{image.layers[0].digest}")
+    assert (status, data) == (200, store.read(image.layers[0].digest))
+
+
+def test_what_is_shared_costs_few_bytes(registry: RealRegistry, tmp_path: Path) -> None:
+    store = MemoryBlobStore()
+    base, small = os.urandom(2_000_000), os.urandom(1000)
+    with Proxy(registry.port) as proxy:
+        Pusher(clients(tmp_path), store).push(
+            parse(f"{proxy.address}/few/base"), PushImage(make_image(store, base))
+        )
+        proxy.reset_counts()
+        image = make_image(store, base, small)
+        origin = {image.layers[0].digest: [parse(f"{proxy.address}/few/base")]}
+        Pusher(clients(tmp_path), store).push(
+            parse(f"{proxy.address}/few/derived"), PushImage(image, origins=origin)
+        )
+        assert proxy.sent + proxy.received < len(small) + 16_384
 
 
 def test_index_to_platform(registry: RealRegistry, tmp_path: Path) -> None:

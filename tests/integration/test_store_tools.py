@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from mkbuild.store.files import FileStore
 from mkbuild.store.layout import Layout, LayoutImage
 from mkbuild.store.memory import MemoryBlobStore
 from mkbuild.store.temp import sweep
+
+needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
 
 
 def make(store: MemoryBlobStore) -> Manifest:
@@ -42,6 +45,7 @@ def skopeo(*arguments: str) -> bytes:
     return subprocess.run(["skopeo", *arguments], check=True, capture_output=True).stdout
 
 
+@needs_skopeo
 def test_skopeo_reads_every_form(tmp_path: Path) -> None:
     store = MemoryBlobStore()
     image = make(store)
@@ -63,6 +67,7 @@ def test_skopeo_reads_every_form(tmp_path: Path) -> None:
         )
 
 
+@needs_skopeo
 def test_skopeos_archives_are_read(tmp_path: Path) -> None:
     store = MemoryBlobStore()
     image = make(store)
