@@ -9,6 +9,7 @@ import base64
 import binascii
 import contextlib
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -69,6 +70,7 @@ class RegistryCache:
         self._writable = writable
         self._mount_from = tuple(mount_from)
         self._has_empty = False
+        self._lock = threading.Lock()
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         """Fetch the manifests of entries side by side."""
@@ -171,12 +173,14 @@ class RegistryCache:
         self._client.put_document(self._repository, key, manifest)
 
     def _send_empty(self) -> None:
-        if not self._has_empty:
-            store = MemoryBlobStore()
-            store.put(_EMPTY)
-            source = BlobSource(store)
-            registry_blobs.push(self._client, self._repository, _EMPTY_DESCRIPTOR, source)
-            self._has_empty = True
+        # One at a time: docker-registry denies to have a blob while it is pushed once more.
+        with self._lock:
+            if not self._has_empty:
+                store = MemoryBlobStore()
+                store.put(_EMPTY)
+                source = BlobSource(store)
+                registry_blobs.push(self._client, self._repository, _EMPTY_DESCRIPTOR, source)
+                self._has_empty = True
 
 
 def _record(manifest: Manifest) -> bytes:

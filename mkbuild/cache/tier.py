@@ -36,6 +36,11 @@ class Carrier:
         self._sending: dict[Digest, threading.Lock] = {}
         self._lock = threading.Lock()
 
+    @property
+    def keeps_layers(self) -> bool:
+        """Whether layers can be sent to it."""
+        return self._limit is None and self._writable and self.health.usable
+
     def takes(self, size: int | None) -> bool:
         """Whether it may hold blobs of some bytes; None asks for any size, as layers have."""
         return self._limit is None or (size is not None and size <= self._limit)

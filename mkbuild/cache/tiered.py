@@ -141,6 +141,12 @@ class TieredCache:
             carrier.health.fail(error)
             return frozenset()
 
+    @property
+    def shares_layers(self) -> bool:
+        """Whether some other machine can have a layer that is put."""
+        shared = any(tier.writable and tier.health.usable for tier in self._tiers)
+        return shared and any(carrier.keeps_layers for carrier in self._carriers)
+
     def flush(self) -> None:
         """Wait until all results are shared, as long as that is reasonable."""
         for sharing in self._sharing.values():

@@ -88,11 +88,15 @@ class Executor:
                 self._report(work, self._hit(work), 0.0)
 
     def jobs(
-        self, images: Sequence[tuple[PlannedImage, str]], weights: Mapping[str, int]
+        self,
+        images: Sequence[tuple[PlannedImage, str]],
+        weights: Mapping[str, int],
+        kinds: Mapping[str, str],
     ) -> dict[str, Job]:
         """Return the graph of what is left to do: steps without a result, layers not at hand.
 
-        ``images`` come with the compression of their layers (see :data:`COMPRESSIONS`).
+        ``images`` come with the compression of their layers (see :data:`COMPRESSIONS`); weights
+        and compressions of targets are by label.
         """
         graph: dict[str, Job] = {}
         names: dict[ActionKey, str] = {}
@@ -109,7 +113,29 @@ class Executor:
         known = self._known_layers(image for image, _ in images)
         for image, kind in images:
             self._layer_jobs(image, kind, known, names, graph)
+        if self._cache.shares_layers:
+            self._shared_layer_jobs(kinds, names, graph)
         return graph
+
+    def _shared_layer_jobs(
+        self, kinds: Mapping[str, str], names: Mapping[ActionKey, str], graph: dict[str, Job]
+    ) -> None:
+        """Add a job for each layer that ends with a step of a stage which becomes no image.
+
+        Nothing here needs them. Other machines do: to go on from the middle of such a stage.
+        """
+        for node, key in self._resolution.by_node.items():
+            if isinstance(node, Base) or not node.commit or ActionKey(key) not in names:
+                continue
+            before = node.parent
+            while not (isinstance(before, Base) or before.commit):
+                before = before.parent
+            start, kind = self._resolution.by_node[before], kinds[node.target]
+            name = f"layer {kind} {start} {key}"
+            if name not in self._jobs:
+                needs = [names[ActionKey(end)] for end in (start, key) if ActionKey(end) in names]
+                graph[name] = Job(tuple(needs))
+                self._jobs[name] = partial(self._layer, (before, node), kind)
 
     def _layer_jobs(
         self,
@@ -271,7 +297,7 @@ class Executor:
             if (
                 record is None
                 or not matches(record, kind)
-                or not self._states.layers.obtain(record)
+                or record.digest not in self._cache.available([record])
             ):
                 diff = self._states.diff(*pair)
                 record = write_layer(diff, self._states.store, COMPRESSIONS[kind])

@@ -106,15 +106,11 @@ class LayerSource:
         self._cache.put_base(name, toc, replace=True)
         return toc
 
-    def obtain(self, record: LayerRecord) -> bool:
-        """Bring a layer's blob here; False where nobody has it."""
-        return self._cache.fetch(record.digest, record.size)
-
     def unpack(self, record: LayerRecord, states: States) -> Path | None:
         """Return the tree of a layer of ours; they depend on nothing below."""
         with states.exclusive(f"tree {record.toc}"):
             while (tree := states.keep(record.toc)) is None:
-                if not self.obtain(record):
+                if not self._cache.fetch(record.digest, record.size):
                     return None
                 with self._trees.begin() as temp:
                     with self._store.open(record.digest) as stream:

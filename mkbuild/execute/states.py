@@ -56,10 +56,6 @@ class Layers(Protocol):
         """Return the tree of a base layer, pulling and unpacking it where needed."""
         ...
 
-    def obtain(self, record: LayerRecord) -> bool:
-        """Bring a layer's blob into the store; False where it is not to be had."""
-        ...
-
     def toc(self, digest: Digest, *, contents: bool) -> Toc | None:
         """Return a TOC; without ``contents`` files may lack theirs. None where nobody has it."""
         ...

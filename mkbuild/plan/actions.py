@@ -124,7 +124,8 @@ Body: TypeAlias = "RunBody | FileStep"
 class Action:
     """One step: what it does, on what, and where it is written.
 
-    ``source`` is what a COPY or ADD reads from.
+    ``source`` is what a COPY or ADD reads from. ``commit``: a layer ends here, also where the stage
+    becomes no image (so that other machines can go on from here); DESIGN section 6.
     """
 
     parent: "Node"
@@ -136,6 +137,7 @@ class Action:
     text: str
     location: Location
     no_cache: bool = False
+    commit: bool = False
 
 
 Node: TypeAlias = Base | Action
