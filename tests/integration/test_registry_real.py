@@ -20,12 +20,9 @@ from mkbuild.registry.pull import Resolver
 from mkbuild.registry.push import Pusher, PushImage
 from mkbuild.store.memory import MemoryBlobStore
 from tests.support.proxy import Proxy
-from tests.support.registry import PASSWORD, USER, Certificates, RealRegistry, available, get
+from tests.support.registry import PASSWORD, USER, Certificates, RealRegistry, get
 
-pytestmark = [
-    pytest.mark.registry,
-    pytest.mark.skipif(not available(), reason="docker-registry is not installed"),
-]
+pytestmark = pytest.mark.registry
 AMD64 = Platform("linux", "amd64")
 
 
