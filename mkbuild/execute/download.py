@@ -1,4 +1,7 @@
-"""ADD of a URL: one file, mode 0600, as old as its Last-Modified header says."""
+"""ADD of a URL: one file, mode 0600, as old as its Last-Modified header says.
+
+Import this only where something is downloaded: it brings an HTTP client.
+"""
 
 import hashlib
 import re
@@ -6,15 +9,18 @@ import urllib.parse
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 
 from mkbuild.errors import PullError, StepError
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry
-
-if TYPE_CHECKING:
-    import requests
 
 MODE = 0o600
 UNNAMED = "__unnamed__"
@@ -72,35 +78,56 @@ def download(url: str, checksum: str | None, scratch: Path) -> Download:
     the server does not give it, StepError where it is another file.
     """
     expected = _algorithm(checksum) if checksum is not None else None
-    import requests
-    import requests.adapters
-    import urllib3
+    path = scratch / "download"
+    try:
+        with _session() as session, session.get(url, stream=True, timeout=_TIMEOUT) as answer:
+            if not answer.ok:
+                missing = answer.status_code == requests.codes.not_found
+                raise PullError(
+                    f"cannot download {_shown(url)}: {answer.status_code} {answer.reason}",
+                    hint="check the URL" if missing else None,
+                )
+            hashes = _save(answer, path, expected or "sha256")
+            etag = str(answer.headers.get("ETag", ""))
+            return Download(_entry(url, path, answer, hashes, checksum), path, etag)
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise PullError(f"cannot download {_shown(url)}: {_reason(error)}") from error
 
+
+_Request = TypeVar("_Request", bound=requests.PreparedRequest)
+
+
+class _Session(requests.Session):
+    """Sends the credentials that a URL itself holds, to its own host, and nobody's .netrc."""
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Drop credentials where a redirect leads to another host."""
+        before, after = response.request.url or "", prepared_request.url or ""
+        if self.should_strip_auth(before, after):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("Authorization", None)
+
+
+def _session() -> requests.Session:
+    session = _Session()
     retry = urllib3.Retry(
         _RETRIES, status_forcelist=(502, 503, 504), backoff_factor=_BACKOFF, raise_on_status=False
     )
-    path = scratch / "download"
-    try:
-        with requests.Session() as session:
-            session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
-            session.mount("https://", requests.adapters.HTTPAdapter(max_retries=retry))
-            # Nobody's .netrc is meant for a Dockerfile's URLs.
-            session.auth = lambda request: request
-            # Some servers compress an archive once more where they may.
-            session.headers["Accept-Encoding"] = "identity"
-            session.hooks["response"].append(refuse_downgrade)
-            with session.get(url, stream=True, timeout=_TIMEOUT) as answer:
-                if not answer.ok:
-                    raise PullError(
-                        f"cannot download {_shown(url)}: {answer.status_code} {answer.reason}",
-                        hint="check the URL"
-                        if answer.status_code == requests.codes.not_found
-                        else None,
-                    )
-                hashes = _save(answer, path, expected or "sha256")
-                return Download(_entry(url, path, answer, hashes, checksum), path, _etag(answer))
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise PullError(f"cannot download {_shown(url)}: {_reason(error)}") from error
+    session.mount("http://", HTTPAdapter(max_retries=retry))
+    session.mount("https://", HTTPAdapter(max_retries=retry))
+    session.auth = _own_credentials
+    # Some servers compress an archive once more where they may.
+    session.headers["Accept-Encoding"] = "identity"
+    session.hooks["response"].append(refuse_downgrade)
+    return session
+
+
+def _own_credentials(request: _Request) -> _Request:
+    user, password = get_auth_from_url(request.url or "")
+    if user or password:
+        HTTPBasicAuth(user, password)(request)
+    return request
 
 
 def _algorithm(checksum: str) -> str:
@@ -113,7 +140,7 @@ def _algorithm(checksum: str) -> str:
     return checksum.partition(":")[0]
 
 
-def refuse_downgrade(answer: "requests.Response", *_: object, **__: object) -> None:
+def refuse_downgrade(answer: requests.Response, *_: object, **__: object) -> None:
     """Raise PullError where an encrypted answer redirects to where nothing is (a response hook)."""
     target = answer.headers.get("Location", "") if answer.is_redirect else ""
     if answer.url.startswith("https:") and target.lower().startswith("http:"):
@@ -123,7 +150,7 @@ def refuse_downgrade(answer: "requests.Response", *_: object, **__: object) -> N
         )
 
 
-def _save(answer: "requests.Response", path: Path, algorithm: str) -> tuple[bytes, str]:
+def _save(answer: requests.Response, path: Path, algorithm: str) -> tuple[bytes, str]:
     """Write the body; return its raw SHA-256, and its digest by another algorithm in hex."""
     content, other = hashlib.sha256(), hashlib.new(algorithm)
     with path.open("xb") as file:
@@ -138,7 +165,7 @@ def _save(answer: "requests.Response", path: Path, algorithm: str) -> tuple[byte
 def _entry(
     url: str,
     path: Path,
-    answer: "requests.Response",
+    answer: requests.Response,
     hashes: tuple[bytes, str],
     checksum: str | None,
 ) -> Entry:
@@ -165,10 +192,6 @@ def _modified(header: str) -> int:
         return max(0, int(parsedate_to_datetime(header).timestamp()))
     except ValueError:
         return 0
-
-
-def _etag(answer: "requests.Response") -> str:
-    return str(answer.headers.get("ETag", ""))
 
 
 def _shown(url: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from mkbuild.errors import PullError, StepError
 from mkbuild.execute.gitref import GitRef
 
+_WEB_USER = re.compile(r"^(https?://)[^/@]*@", re.IGNORECASE)
 _HASH = re.compile(r"[0-9a-f]{4,64}")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 _TREE = "tree"
@@ -125,8 +126,9 @@ class _Git:
             )
 
     def tidy(self) -> None:
-        """Leave nothing in ``.git`` that differs from one fetch of the same commit to the next."""
-        self.run("update-ref", "--no-deref", "HEAD", "HEAD")
+        """Leave no password in ``.git``, and nothing that differs from one fetch to the next."""
+        remote = self.run("remote", "get-url", "origin")
+        self.run("remote", "set-url", "origin", _WEB_USER.sub(r"\1", remote))
         (self.tree / ".git" / "index").unlink()
         # An index without the checkout's inode numbers and times.
         self.run("read-tree", "HEAD")

@@ -31,6 +31,9 @@ class Handler(BaseHTTPRequestHandler):
         match self.path.split("?")[0]:
             case "/missing":
                 self.send_error(404)
+            case "/away":
+                port = self.headers["Host"].partition(":")[2]
+                self.answer(302, b"", {"Location": f"http://localhost:{port}/there"})
             case "/redirect":
                 self.answer(302, b"", {"Location": "/file"})
             case "/short":
@@ -170,12 +173,27 @@ def test_nobodys_netrc_is_sent(
     server: str, handler: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    netrc.write_text("default login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    add(server + "/f", "/", tmp_path)
-    assert [("Authorization" in headers, headers["path"]) for headers in handler.seen] == [
-        (False, "/f")
-    ]
+    download(server + "/away", None, tmp_path)
+    assert sent(handler) == [("/away", None), ("/there", None)]
+
+
+def test_credentials_of_a_url_stay_with_its_host(
+    server: str, handler: type[Handler], tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    own = server.replace("//", "//me:secret@")
+    download(own + "/redirect", None, tmp_path)
+    download(own + "/away", None, tmp_path / "other")
+    basic = "Basic bWU6c2VjcmV0"
+    assert sent(handler) == [
+        ("/redirect", basic), ("/file", basic), ("/away", basic), ("/there", None)
+    ]  # fmt: skip
+
+
+def sent(handler: type[Handler]) -> list[tuple[str, str | None]]:
+    return [(headers["path"], headers.get("Authorization")) for headers in handler.seen]
 
 
 @pytest.mark.parametrize(

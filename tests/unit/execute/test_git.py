@@ -1,6 +1,9 @@
 import os
 import subprocess
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -116,6 +119,31 @@ def test_the_git_directory_is_kept_without_traces(repository: Repository, tmp_pa
         assert status.stdout == b""
     assert contents[0] == contents[1]
     assert not (tmp_path / "one" / "tree" / ".git" / "logs").exists()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_plain_web_server_and_no_password_left(repository: Repository, tmp_path: Path) -> None:
+    first = repository.commit({"a": "1"})
+    repository.commit({"a": "2"})
+    repository.git("update-server-info")
+    handler = partial(Quiet, directory=str(repository.path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            url = f"http://user:canary@127.0.0.1:{http.server_port}/.git"
+            ref = GitRef(url, "main", keep_git_dir=True)
+            assert fetched(ref, tmp_path / "main") == {"a": "2"}
+            assert fetched(replace(ref, ref=first), tmp_path / "first") == {"a": "1"}
+        finally:
+            http.shutdown()
+            thread.join()
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"canary" not in path.read_bytes(), path
 
 
 def test_no_git_directory_otherwise(repository: Repository, tmp_path: Path) -> None:
