@@ -11,7 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from mkbuild.errors import RegistryError
-from mkbuild.registry.retry import TransientError
+from mkbuild.registry.retry import TransientError, whole_number
 
 CHUNK = 1 << 18
 """Bytes that are read or sent at once."""
@@ -70,12 +70,19 @@ class Answer:
     def location(self) -> str | None:
         """Return the Location header as an absolute URL."""
         target = self.headers.get("Location")
-        return urljoin(self.url, target) if target else None
+        return self.refer(target) if target else None
+
+    def refer(self, target: str) -> str:
+        """Make an absolute URL of one that the answer names; RegistryError where it is none."""
+        try:
+            return urljoin(self.url, target)
+        except ValueError as error:
+            raise RegistryError(f"{self._where}: no address: {target[:200]!r}") from error
 
     def close(self) -> None:
         """Give the connection back for the next request; a long unread body costs it."""
-        length = self.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) <= _ERROR_BODY:
+        length = whole_number(self.headers.get("Content-Length"))
+        if length is not None and length <= _ERROR_BODY:
             with suppress(TransientError):
                 for _ in self.chunks():
                     pass
@@ -98,7 +105,11 @@ def _explain(data: bytes) -> str:
         errors = json.loads(data)["errors"]
         texts = [f"{e.get('code', '')} {e.get('message', '')}".strip() for e in errors]
         details = [str(e["detail"])[:200] for e in errors if isinstance(e.get("detail"), str)]
-        return "; ".join([*texts, *details])[:500]
+        return _printable("; ".join([*texts, *details]))[:500]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        text = data.decode("utf-8", "replace")
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
+        return _printable(data.decode("utf-8", "replace"))[:200]
+
+
+def _printable(text: str) -> str:
+    """Leave out what would act on a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

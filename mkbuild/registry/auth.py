@@ -177,7 +177,7 @@ class Authorizer:
             token = document.get("token") or document.get("access_token")
             life = float(document.get("expires_in") or _DEFAULT_LIFE)
             refresh = str(document.get("refresh_token") or "")
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             token, life, refresh = None, 0.0, ""
         if not isinstance(token, str) or not token.isprintable() or not token.isascii():
             raise RegistryError(f"{where} answered what is no token")

@@ -23,6 +23,7 @@ from mkbuild.registry.retry import (
     TransientError,
     retry,
     retry_after,
+    whole_number,
 )
 from mkbuild.registry.transport import Transport
 
@@ -183,8 +184,8 @@ class Client:
         if answer.status == NOT_FOUND:
             return None
         kind, text = media_type(answer), answer.headers.get("Docker-Content-Digest")
-        length = answer.headers.get("Content-Length") or ""
-        if answer.status != OK or text is None or not length.isdigit():
+        length = whole_number(answer.headers.get("Content-Length"))
+        if answer.status != OK or text is None or length is None:
             return self.document(repository, target).descriptor()
         if kind in SCHEMA1:
             raise schema1_error(f"{self.registry}/{repository}{_joint(target)}")
@@ -193,7 +194,7 @@ class Client:
             raise RegistryError(
                 f"{self.registry}/{repository}@{target}: the registry sent {digest}"
             )
-        return Descriptor(kind, digest, int(length))
+        return Descriptor(kind, digest, length)
 
     def document(self, repository: str, target: str) -> Manifest | Index:
         """Fetch a manifest or index by tag or digest; its bytes are checked against the digest."""

@@ -1,7 +1,6 @@
 """What a repository lists: its tags, and what refers to a manifest (distribution spec 1.1)."""
 
 import json
-from urllib.parse import urljoin
 
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError, RegistryError
@@ -52,7 +51,7 @@ def _next_page(client: Client, answer: Answer) -> str | None:
     target, _, relation = link.partition(">")
     if not target.startswith("<") or 'rel="next"' not in relation:
         return None
-    return client.transport.check(urljoin(answer.url, target[1:]))
+    return client.transport.check(answer.refer(target[1:]))
 
 
 def referrers(client: Client, repository: str, subject: Digest) -> Index:

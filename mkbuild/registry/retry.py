@@ -21,6 +21,7 @@ Pause: TypeAlias = Callable[[float], object]
 STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that another attempt may better."""
 
+_DIGITS = 19
 _LONGEST_WISH = 120.0
 """Longest Retry-After that is obeyed, in seconds: above, the failure is final."""
 
@@ -77,9 +78,15 @@ def retry_after(header: str | None, clock: Callable[[], float] = time) -> float 
     """Read a Retry-After header (RFC 9110, 10.2.3): seconds or a date; None where unreadable."""
     if header is None:
         return None
-    if header.strip().isdigit():
-        return float(header.strip())
+    seconds = whole_number(header.strip())
+    if seconds is not None:
+        return float(seconds)
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - clock())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
+
+
+def whole_number(text: str | None) -> int | None:
+    """Read a whole number of a header; None where it is none, or longer than any that is meant."""
+    return int(text) if text and text.isdecimal() and len(text) < _DIGITS else None

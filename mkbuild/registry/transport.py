@@ -86,9 +86,15 @@ class Transport:
         public registry to a private address. Names are not resolved: a name that leads to such an
         address would need its certificate.
         """
-        parts, own = urlsplit(url), urlsplit(self.base)
-        where = f"{self.registry} refers to {url[:200]!r}"
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        own = urlsplit(self.base)
+        # Without the query, which may hold a signature.
+        where = f"{self.registry} refers to {url.partition('?')[0][:200]!r}"
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in {"http", "https"} and parts.port != 0
+        except ValueError as error:
+            raise RegistryError(f"{where}, which is no address: {error}") from error
+        if not usable or not parts.hostname or "@" in parts.netloc:
             raise RegistryError(f"{where}, which is no HTTP address")
         if own.scheme == "https" and parts.scheme == "http":
             raise RegistryError(f"{where}: that would give up encryption")

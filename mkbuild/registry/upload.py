@@ -22,7 +22,7 @@ from mkbuild.registry.client import (
     pull_scope,
     push_scope,
 )
-from mkbuild.registry.retry import TransientError
+from mkbuild.registry.retry import TransientError, whole_number
 
 
 def exists(client: Client, repository: str, descriptor: Descriptor) -> bool:
@@ -53,8 +53,13 @@ def session_of(client: Client, answer: Answer, min_chunk: int = 0) -> Session:
     location = answer.location()
     if location is None:
         raise RegistryError(f"{client.registry}: the registry began an upload, but not where")
-    stated = answer.headers.get("OCI-Chunk-Min-Length", "")
-    return Session(client.transport.check(location), int(stated) if stated.isdigit() else min_chunk)
+    stated = whole_number(answer.headers.get("OCI-Chunk-Min-Length"))
+    return Session(client.transport.check(location), stated or min_chunk)
+
+
+def _last_byte(answer: Answer) -> int | None:
+    """Return the last byte that a registry has, as its Range header says (``0-99``)."""
+    return whole_number(answer.headers.get("Range", "").partition("-")[2])
 
 
 class Upload:
@@ -111,11 +116,11 @@ class Upload:
             frozenset({NO_CONTENT, NOT_FOUND}),
         )
         with self._client.once(request) as answer:
-            last = answer.headers.get("Range", "").removeprefix("bytes=").partition("-")[2]
+            last = _last_byte(answer)
             # "0-0" says one byte, or none: not worth telling apart.
-            if answer.status == NOT_FOUND or not last.isdigit() or int(last) == 0:
+            if answer.status == NOT_FOUND or not last:
                 return None
-            self._offset = min(int(last) + 1, self._descriptor.size)
+            self._offset = min(last + 1, self._descriptor.size)
             if answer.headers.get("Location"):
                 return session_of(self._client, answer, session.min_chunk)
             return session
@@ -127,8 +132,8 @@ class Upload:
             span = {"Content-Range": f"{self._offset}-{end - 1}"}
             with self._send("PATCH", session.location, (self._offset, end), span) as answer:
                 session = self._session = session_of(self._client, answer, session.min_chunk)
-                arrived = answer.headers.get("Range", "").partition("-")[2]
-            if arrived.isdigit() and int(arrived) + 1 < end:
+                arrived = _last_byte(answer)
+            if arrived is not None and arrived + 1 < end:
                 raise self._again("a chunk was cut")
             self._offset = end
         return session

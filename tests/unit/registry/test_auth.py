@@ -153,7 +153,16 @@ def test_too_weak_a_token_ends(server: FakeRegistry) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"garbage", b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\nb"}', b'{"token": ""}']
+    "answer",
+    [
+        b"garbage",
+        b"[]",
+        b"{}",
+        b'{"token": 5}',
+        b'{"token": "a\\nb"}',
+        b'{"token": ""}',
+        b'{"token": "x", "expires_in": 1%s}' % (b"0" * 400),
+    ],
 )
 def test_garbage_of_a_token_server(server: FakeRegistry, answer: bytes) -> None:
     assert server.tokens

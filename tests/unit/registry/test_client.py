@@ -1,16 +1,22 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mkbuild import digest as digests
 from mkbuild.errors import RegistryError
 from mkbuild.oci import mediatype, mutate
 from mkbuild.oci.model import Descriptor, Index, Manifest
+from mkbuild.registry import blobs
+from mkbuild.registry.blobs import BlobSource
 from mkbuild.registry.client import Client
 from mkbuild.registry.config import RegistrySettings
 from mkbuild.registry.documents import parse_document
 from mkbuild.registry.listing import add_referrer, referrers, tags
+from mkbuild.store.memory import MemoryBlobStore
 from tests.support import faults
 from tests.support.faults import FakeRegistry
 
@@ -215,3 +221,52 @@ def test_a_rate_limit_has_a_hint(server: FakeRegistry, client: Client) -> None:
 def test_a_registry_without_head(server: FakeRegistry, client: Client, code: int) -> None:
     server.fail("HEAD", "/manifests/", faults.status(code))
     assert client.head("r", "oci") == IMAGE.descriptor()
+
+
+NASTY = st.one_of(
+    st.sampled_from(
+        [
+            "http://[::1/x", "http://host:port/", "//", "\u00b2", "9" * 5000, "-1", "0-\u00b2",
+            "Bearer realm=http://[::1", 'Bearer realm="', "sha256:x", '<http://[>; rel="next"',
+        ]
+    ),
+    st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_categories=["Cc"])),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    code=st.sampled_from([200, 201, 202, 204, 206, 302, 401, 404, 416, 429, 500]),
+    headers=st.dictionaries(
+        st.sampled_from(
+            [
+                "Location", "Range", "Content_Range", "Retry_After", "WWW_Authenticate", "Link",
+                "OCI_Chunk_Min_Length", "Docker_Content_Digest", "Content_Type",
+            ]
+        ),
+        NASTY,
+        max_size=4,
+    ),
+    body=st.binary(max_size=20),
+)  # fmt: skip
+def test_hostile_answers_are_errors_of_the_registry(
+    code: int, headers: dict[str, str], body: bytes
+) -> None:
+    store = MemoryBlobStore()
+    blob = Descriptor(mediatype.OCI_LAYER, store.put(b"data"), 4)
+    with FakeRegistry() as server:
+        client = Client(server.address, RegistrySettings(retries=1), pause=lambda _: None)
+        questions: list[Callable[[], object]] = [
+            lambda: client.head("r", "t"),
+            lambda: client.document("r", "t"),
+            lambda: tags(client, "r"),
+            lambda: blobs.download(client, "r", blob, MemoryBlobStore()),
+            lambda: blobs.push(client, "r", blob, BlobSource(store, ["other"])),
+        ]
+        hostile = faults.status(code, body, **headers)
+        for method in ("HEAD", "GET", "POST", "PUT", "PATCH"):
+            server.fail(method, "", *[hostile] * 6)
+        for question in questions:
+            with suppress(RegistryError):
+                question()
+        client.close()

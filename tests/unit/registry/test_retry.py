@@ -80,6 +80,9 @@ def test_cancelled_while_waiting() -> None:
         ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0),
         ("Thu, 01 Jan 1970 00:00:05 GMT", 0.0),
         ("soon", None),
+        ("\u00b2", None),
+        ("9" * 5000, None),
+        ("Thu, 01 Jan 99999 00:00:05 GMT", None),
         ("-5", None),
     ],
 )

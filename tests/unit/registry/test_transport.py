@@ -49,6 +49,9 @@ def test_insecure_falls_back_to_plain_http(server: FakeRegistry) -> None:
         "ftp://cdn.example.com/x",
         "file:///etc/passwd",
         "https:///x",
+        "https://[::1/x",
+        "https://host:port/x",
+        "https://user:password@cdn.example.com/x",
         "https://localhost/token",
         "https://127.0.0.1/token",
         "https://[::1]/token",
@@ -151,6 +154,7 @@ def test_a_long_answer_is_cut(server: FakeRegistry) -> None:
     ("body", "words"),
     [
         (b'{"errors":[{"code":"A","message":"b"},{"code":"C","detail":"d"}]}', "A b; C; d"),
+        (b'{"errors":[{"code":"A","message":"\\u001b[31mred"}]}', "A [31mred"),
         (b"<html>\n<b>no</b>\x1b[31m", "<html> <b>no</b> [31m"),
         (b'{"errors": 5}', '{"errors": 5}'),
         (b"", ""),
