@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from mkbuild.cli.common import take_common
 from mkbuild.cli.request import make_request
 from mkbuild.engine.build import build
 from mkbuild.engine.request import BuildRequest
-from mkbuild.events import Message, Published, StepFinished, TargetFinished
+from mkbuild.events import Event, Message, Published, StepFinished, TargetFinished
 from mkbuild.progress.recorder import Recorder
 from tests.support.bases import bases
 
@@ -69,9 +69,11 @@ class Computer:
                 params.pop(name)
             return make_request(take_common(params), params.pop("selection"), params, os.environ)
 
-    def build(self, directory: Path, *args: str) -> Built:
-        """Build; raises MkbuildError."""
-        recorder = Recorder(time.monotonic)
+    def build(
+        self, directory: Path, *args: str, when: Callable[[Event], None] | None = None
+    ) -> Built:
+        """Build; raises MkbuildError. ``when`` is told of each event as it happens."""
+        recorder = _Observed(when)
         started = time.monotonic()
         assert build(self.request(directory, *args), recorder) == 0
         events = [event for _, event in recorder.events]
@@ -82,6 +84,17 @@ class Computer:
             tuple(e for e in events if isinstance(e, Published)),
             time.monotonic() - started,
         )
+
+
+class _Observed(Recorder):
+    def __init__(self, when: Callable[[Event], None] | None) -> None:
+        super().__init__(time.monotonic)
+        self._when = when
+
+    def emit(self, event: Event) -> None:
+        super().emit(event)
+        if self._when is not None:
+            self._when(event)
 
 
 def write(directory: Path, files: Mapping[str, str]) -> Path:
