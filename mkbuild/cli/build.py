@@ -46,6 +46,7 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
         print_targets(request, as_json=printing)
         return 0
     from mkbuild.engine.build import build, plan
+    from mkbuild.engine.compiled import Asked
 
     if request.behaviour.question:
         return int(bool(plan(request, common.reporter()).misses()))
@@ -54,4 +55,6 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
 
         show(plan(request, common.reporter()))
         return 0
-    return build(request, common.reporter())
+    name: str | None = click.get_current_context().obj
+    asked = Asked(name, common.mode, common.verbose) if name else None
+    return build(request, common.reporter(), asked)

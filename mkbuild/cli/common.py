@@ -14,6 +14,7 @@ from mkbuild.cli.options import GENERAL, combine, option
 from mkbuild.errors import UsageError
 from mkbuild.events import Reporter
 from mkbuild.progress.choose import Mode, Streams, choose
+from mkbuild.store.place import default_place
 
 FLAGS = frozenset({"-v", "--verbose", "-s", "--silent"})
 """General options without a value; with :data:`VALUED`, what may stand before the verb."""
@@ -51,8 +52,7 @@ class Common:
 
 def default_storage(env: Mapping[str, str]) -> Path:
     """Return where store, cache and snapshots live unless ``--storage`` says otherwise."""
-    cache = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME") or "/root") / ".cache")
-    return Path(cache) / "mkbuild"
+    return Path(default_place(env))
 
 
 common_options = combine(

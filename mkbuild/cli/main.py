@@ -3,10 +3,7 @@
 import os
 import sys
 
-import click
-
-from mkbuild.cli.root import root
-from mkbuild.errors import CancelledError, MkbuildError
+from mkbuild.engine import compiled
 
 _INTERRUPTED = 130
 _USAGE = 2
@@ -16,43 +13,52 @@ def main(argv: list[str] | None = None) -> int:
     """Run ``mkbuild`` with some arguments, by default the process's own."""
     args = sys.argv[1:] if argv is None else argv
     try:
-        return _run(args)
-    except click.Abort:
-        return _INTERRUPTED
-    except (KeyboardInterrupt, CancelledError):
-        sys.stderr.write("interrupted\n")
-        return _INTERRUPTED
+        status = compiled.replay(args, os.environ)
+        return _run(args) if status is None else status
+    except KeyboardInterrupt:
+        return _interrupted()
     except BrokenPipeError:
         from mkbuild.cli.errors import close_streams
 
         close_streams()
         return 1  # as click does where it notices first
-    except MkbuildError as error:
-        from mkbuild.cli import errors
-
-        if error.exit_code == errors.INTERNAL:
-            errors.internal(error, args, sys.stderr)
-        else:
-            errors.show(error, sys.stderr, os.environ, verbose=_is_verbose(args))
-        return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last place where one can be caught
-        from mkbuild.cli import errors
-
-        errors.internal(error, args, sys.stderr)
-        return errors.INTERNAL
+        return _failed(error, args)
 
 
 def _run(args: list[str]) -> int:
+    import click  # here: what a compiled plan answers needs none of it
+
+    from mkbuild.cli.root import root
+
     try:
-        status = root.main(args, prog_name="mkbuild", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return _USAGE
+        asked = compiled.name_of(args)
+        status = root.main(args, prog_name="mkbuild", standalone_mode=False, obj=asked)
+    except click.Abort:
+        return _INTERRUPTED
     except click.ClickException as error:
         error.show()
         return _USAGE
     sys.stdout.flush()
     return status if isinstance(status, int) else 0
+
+
+def _failed(error: Exception, args: list[str]) -> int:
+    from mkbuild.cli import errors
+    from mkbuild.errors import CancelledError, MkbuildError
+
+    if isinstance(error, CancelledError):
+        return _interrupted()
+    if isinstance(error, MkbuildError) and error.exit_code != errors.INTERNAL:
+        errors.show(error, sys.stderr, os.environ, verbose=_is_verbose(args))
+        return error.exit_code
+    errors.internal(error, args, sys.stderr)
+    return errors.INTERNAL
+
+
+def _interrupted() -> int:
+    sys.stderr.write("interrupted\n")
+    return _INTERRUPTED
 
 
 def _is_verbose(args: list[str]) -> bool:

@@ -6,15 +6,14 @@ attributes are lost, and hard links stay hard links as far as their names are in
 context's own directory does not count: its mode and owner differ from checkout to checkout.
 """
 
-import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mkbuild.context.digests import EMPTY, FileDigests, FileToHash
+from mkbuild.context.digests import EMPTY, FileDigests, FileToHash, read_attributes
 from mkbuild.context.ignore import Ignore, MatchInfo
 from mkbuild.errors import UserError
 from mkbuild.filesystem import toc
@@ -41,10 +40,12 @@ class ContextTree:
         index: Index,
         statuses: dict[str, os.stat_result],
         digests: FileDigests,
+        dropped: Mapping[str, os.stat_result],
     ) -> None:
         self.root = root
         self._index = index
         self._statuses = statuses
+        self._dropped = dropped
         self._digests = digests
 
     @property
@@ -69,28 +70,25 @@ class ContextTree:
         """Return where a file's bytes are."""
         return self.root / file.entry.path
 
+    @property
+    def walked(self) -> Mapping[str, os.stat_result]:
+        """All that the walk rested on: what is in the context, and directories it looked into."""
+        return {**self._statuses, **self._dropped}
+
     def status(self, path: str) -> Status:
         """Return the real mode and owner of a path of the context; ``""`` is its directory."""
         found = self._statuses[path]
         return Status(stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
 
-    def xattrs(self, path: str) -> tuple[tuple[str, bytes], ...]:
-        """Read a path's own attributes, which reach no layer: ``user.*`` and capabilities, sorted.
+    def attributes(self, path: str) -> bytes:
+        """Encode the extended attributes of a path whose digest was asked for; empty: none.
 
-        Labels that a machine puts on its files (SELinux, ACLs) are not among them.
+        They reach no layer, but count in keys (see mkbuild.context.digests.read_attributes).
         """
-        place = f"{self.root}/{path}"
-        try:
-            names = sorted(os.listxattr(place, follow_symlinks=False))
-        except OSError as error:
-            if error.errno == errno.ENOTSUP:
-                return ()
-            raise
-        return tuple(
-            (name, os.getxattr(place, name, follow_symlinks=False))
-            for name in names
-            if name.startswith("user.") or name == "security.capability"
-        )
+        status = self._statuses[path]
+        if stat.S_ISREG(status.st_mode) and status.st_size:
+            return self._digests.attributes(status)
+        return b"" if stat.S_ISLNK(status.st_mode) else read_attributes(f"{self.root}/{path}")
 
 
 def scan(root: Path, ignore: Ignore | None, digests: FileDigests) -> ContextTree:
@@ -107,7 +105,8 @@ def scan(root: Path, ignore: Ignore | None, digests: FileDigests) -> ContextTree
         message = f"cannot read the build context {error.filename or root}: {error.strerror}"
         hint = "a .dockerignore pattern can leave out what the build does not need"
         raise UserError(message, hint=hint) from error
-    return ContextTree(place, Index.assembled(walk.paths, walk.children), walk.statuses, digests)
+    index = Index.assembled(walk.paths, walk.children)
+    return ContextTree(place, index, walk.statuses, digests, walk.dropped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +126,7 @@ class _Walk:
         self.paths: dict[str, Located] = {"": ROOT}
         self.children: dict[str, dict[str, None]] = {"": {}}
         self.statuses: dict[str, os.stat_result] = {"": Path(root).stat()}
+        self.dropped: dict[str, os.stat_result] = {}
         self._ignore = ignore or None
         self._todo = [_Directory("", root, MatchInfo(), excluded=False)]
         self._excluded: list[str] = []
@@ -180,7 +180,8 @@ class _Walk:
         for path in reversed(self._excluded):
             if not self.children[path]:
                 parent, _, name = path.rpartition("/")
-                del self.paths[path], self.statuses[path], self.children[path]
+                self.dropped[path] = self.statuses.pop(path)
+                del self.paths[path], self.children[path]
                 del self.children[parent][name]
 
     def _link(self) -> None:

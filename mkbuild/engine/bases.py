@@ -5,6 +5,7 @@ finds nothing to do opens no connection, and does not even load the registry cli
 """
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -67,12 +68,17 @@ class Bases:
         self._images: dict[tuple[str, Platform], PlannedImage] = {}
         self._lock = threading.Lock()
         self.states: States
+        self.until = math.inf
+        """Until when (s since 1970) all tags that were asked for count as resolved."""
 
     def image(self, reference: Reference, platform: Platform, pull: Pull) -> PlannedImage:
         """Return an image of a registry or its mirrors; raises PullError."""
         key = (str(reference), platform)
         if key not in self._images:
-            found = self._remembered(reference, platform, pull) or self._pulled(reference, platform)
+            found = self._remembered(reference, platform, pull)
+            if found is None:
+                self._limit(reference, pull, time.time())
+                found = self._pulled(reference, platform)
             self._images[key] = self._planned(reference.familiar(), found)
             for layer in found.manifest.layers:
                 self._origins.setdefault(layer.digest, {})[reference] = None
@@ -104,6 +110,7 @@ class Bases:
         fresh = reference.digest is not None or pull == "never" or self._offline
         if not fresh and not 0 <= time.time() - record["at"] < HOUR:
             return None
+        self._limit(reference, pull, record["at"])
         try:
             manifest = Manifest.parse(self._store.read(record["manifest"]))
             config = ImageConfig.parse(self._store.read(manifest.config.digest))
@@ -111,6 +118,11 @@ class Bases:
             return None
         pinned = reference.with_digest(record["top"])
         return _Image(manifest, config, lambda layer: self._fetch(pinned, platform, layer))
+
+    def _limit(self, reference: Reference, pull: Pull, at: float) -> None:
+        """Take into account that a tag was resolved at some time."""
+        if reference.digest is None and pull != "never" and not self._offline:
+            self.until = min(self.until, at + HOUR if pull == "hourly" else 0)
 
     def _fetch(self, reference: Reference, platform: Platform, layer: Descriptor) -> None:
         resolver = self._resolver()

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mkbuild.engine.files import Git
+from mkbuild.engine.compiled import Asked
+from mkbuild.engine.evidence import Witness, keep, may_be_kept
+from mkbuild.engine.files import DiskFiles, Git
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
 from mkbuild.engine.outputs import metadata, write_outputs
@@ -26,11 +28,15 @@ from mkbuild.progress.tee import Tee
 from mkbuild.sandbox import userns
 
 
-def build(request: BuildRequest, reporter: Reporter) -> int:
-    """Build, write outputs, publish; returns the exit status, raises MkbuildError."""
+def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None) -> int:
+    """Build, write outputs, publish; returns the exit status, raises MkbuildError.
+
+    ``asked``: the command line, where its result is to be kept for the next time.
+    """
     if os.geteuid() != 0:
         userns.enter()
-    selected = open_workspace(request)
+    began, files = time.time_ns(), DiskFiles()
+    selected = open_workspace(request, files)
     started, recorder = time.time(), Recorder(time.time)
     try:
         tee = Tee([reporter, recorder])
@@ -46,6 +52,9 @@ def build(request: BuildRequest, reporter: Reporter) -> int:
                     targets = list(outcomes.targets.values())
                     write_outputs(invocation, targets)
                     publish(invocation, targets)
+                    if asked is not None and may_be_kept(request):
+                        events = [event for _, event in recorder.events]
+                        keep(asked, Witness(request, invocation, files, outcomes, events, began))
             finally:
                 invocation.close()
     finally:

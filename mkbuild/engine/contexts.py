@@ -17,6 +17,7 @@ from mkbuild.plan.actions import CONTEXT, ContextInput
 class Context:
     """A context that has been walked, and what its .dockerignore leaves out."""
 
+    directory: Path
     tree: ContextTree
     ignore: Ignore | None
 
@@ -37,20 +38,34 @@ class Contexts:
         self._checkout = checkout
         self._walked: dict[tuple[str, str], Context] = {}
         self._lock = threading.Lock()
+        self.looked: dict[str, bool] = {}
+        """Ignore files that were looked for, and whether they were there."""
 
     def get(self, source: ContextInput) -> Context:
         """Return a context; raises UserError where it cannot be read."""
         target = self._targets[source.target]
         directory = self.directory(source)
         own = source.name == CONTEXT and target.dockerfile_inline is None
-        name, text = ignore_file(directory, target.dockerfile if own else None) or ("", "")
+        name, text = self._ignore_file(directory, target.dockerfile if own else None) or ("", "")
         with self._lock:
             found = self._walked.get((str(directory), text))
             if found is None:
                 rules = Ignore.parse(text, name) if text else None
-                found = Context(scan(directory, rules, self._digests), rules)
+                found = Context(directory, scan(directory, rules, self._digests), rules)
                 self._walked[str(directory), text] = found
         return found
+
+    def _ignore_file(self, directory: Path, dockerfile: str | None) -> tuple[str, str] | None:
+        found = ignore_file(directory, dockerfile)
+        for path in ignore_files(directory, dockerfile):
+            self.looked[str(path)] = found is not None and found[0] == str(path)
+            if self.looked[str(path)]:
+                break
+        return found
+
+    def walked(self) -> list[Context]:
+        """Return the contexts that were walked."""
+        return list(self._walked.values())
 
     def tree(self, source: ContextInput) -> ContextTree:
         """Return a context's tree."""
@@ -70,13 +85,18 @@ class Contexts:
                 raise BuildFileError(message, location=target.location)
 
 
-def ignore_file(directory: Path, dockerfile: str | None) -> tuple[str, str] | None:
-    """Return path and text of what says what a context leaves out; None where nothing does.
+def ignore_files(directory: Path, dockerfile: str | None) -> list[Path]:
+    """Return where to look for an ignore file, in order.
 
     ``<Dockerfile>.dockerignore`` (for the main context only) goes before ``.dockerignore``.
     """
     names = [Path(f"{dockerfile}.dockerignore")] if dockerfile else []
-    for path in (*names, directory / ".dockerignore"):
+    return [*names, directory / ".dockerignore"]
+
+
+def ignore_file(directory: Path, dockerfile: str | None) -> tuple[str, str] | None:
+    """Return path and text of what says what a context leaves out; None where nothing does."""
+    for path in ignore_files(directory, dockerfile):
         try:
             return str(path), path.read_text(encoding="utf-8", errors="surrogateescape")
         except (FileNotFoundError, NotADirectoryError):

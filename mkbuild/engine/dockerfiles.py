@@ -17,6 +17,13 @@ class Dockerfiles:
         self._directory = directory
         self._checkout = checkout
         self._known: dict[str, Dockerfile] = {}
+        self.paths: list[str] = []
+        """Files that were read."""
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Targets whose Dockerfile somebody asked for."""
+        return frozenset(self._known)
 
     def read(self, target: Target) -> Dockerfile:
         """Return a target's Dockerfile; raises DockerfileError where that cannot be done."""
@@ -38,6 +45,7 @@ class Dockerfiles:
                 location=target.location,
                 hint="dockerfile: in the build file (or -f) says where it is",
             ) from error
+        self.paths.append(str(path))
         return parser.parse(data, self.display(path))
 
     def display(self, path: Path) -> str:

@@ -15,15 +15,23 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
 
 
 class DiskFiles:
-    """Files of this machine."""
+    """Files of this machine; remembers which it was asked for, and whether they were there."""
+
+    def __init__(self) -> None:
+        """Begin with no question asked."""
+        self.looked: dict[str, bool] = {}
 
     def read(self, path: str) -> bytes:
         """Return a file's contents; raises OSError where that cannot be done."""
-        return Path(path).read_bytes()
+        data = Path(path).read_bytes()
+        self.looked[path] = True
+        return data
 
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or directory."""
-        return Path(path).exists()
+        found = Path(path).exists()
+        self.looked[path] = found
+        return found
 
     def glob(self, directory: str, pattern: str) -> list[str]:
         """Return the absolute paths below a directory that match a relative pattern, any order."""

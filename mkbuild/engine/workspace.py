@@ -27,15 +27,20 @@ class Selected:
     selection: tuple[str, ...]
 
 
-def find_root(directory: Path) -> Path:
+def find_root(directory: Path, files: DiskFiles | None = None) -> Path:
     """Return the root build file for a directory: the nearest one above, or the one including it.
 
     Raises UsageError where there is none.
     """
+    files = files or DiskFiles()
     found: Path | None = None
     for place in (directory, *directory.parents):
         candidate = place / BUILD_FILE
-        if candidate.is_file() and (found is None or _includes(candidate, found)):
+        if (
+            files.exists(str(candidate))
+            and candidate.is_file()
+            and (found is None or _includes(candidate, found, files))
+        ):
             found = candidate
     if found is None:
         raise UsageError(
@@ -45,34 +50,37 @@ def find_root(directory: Path) -> Path:
     return found
 
 
-def _includes(outer: Path, inner: Path) -> bool:
+def _includes(outer: Path, inner: Path, files: DiskFiles) -> bool:
     from mkbuild.buildfile.include import Gatherer
     from mkbuild.buildfile.problems import Problems
 
-    sources = Gatherer(DiskFiles(), str(outer), Problems()).gather()
+    sources = Gatherer(files, str(outer), Problems()).gather()
     return any(source.file == str(inner) for source in sources)
 
 
-def open_workspace(request: BuildRequest) -> Selected:
+def open_workspace(request: BuildRequest, files: DiskFiles | None = None) -> Selected:
     """Load what a request is about; raises UserErrors."""
     given = request.input
     if isinstance(given, DockerfileInput):
         target = _changed(lone_target(given), request)
         workspace = Workspace(root=request.directory, targets={target.label: target})
         return Selected(workspace, (target.label,))
-    workspace = load_workspace(given, Path(request.directory))
+    workspace = load_workspace(given, Path(request.directory), files)
     targets = {label: _changed(target, request) for label, target in workspace.targets.items()}
     return Selected(replace(workspace, targets=targets), given.selection)
 
 
-def load_workspace(wanted: WorkspaceInput, directory: Path) -> Workspace:
+def load_workspace(
+    wanted: WorkspaceInput, directory: Path, files: DiskFiles | None = None
+) -> Workspace:
     """Load the build files; raises UserError with everything that is wrong in them."""
     from mkbuild.buildfile.load import load
 
-    root = Path(wanted.file) if wanted.file else find_root(directory)
+    files = files or DiskFiles()
+    root = Path(wanted.file) if wanted.file else find_root(directory, files)
     return load(
         str(root),
-        DiskFiles(),
+        files,
         env=os.environ,
         git=Git(root.parent),
         variables=wanted.variables,

@@ -1,0 +1,210 @@
+"""Compiled plans: what a command line came to when it was last given, and what that rested on.
+
+A build that finds nothing to do spends most of its time on reading build files and Dockerfiles,
+planning and computing keys, to end where the build before it ended. So after a build its result
+is written down together with all that it was made from (:mod:`mkbuild.engine.evidence`): the same
+command line in the same directory then only asks whether each file, directory and variable is as
+it was. In doubt the answer is no, and the build goes its usual way.
+
+Files are compared by inode, size, mode, mtime and ctime, never read: no edit can keep a ctime.
+Directories are compared likewise; whatever comes or goes in one changes its times.
+
+Nothing heavy is imported here: this is what a no-op runs.
+"""
+
+import hashlib
+import marshal
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from mkbuild import __version__
+from mkbuild.digest import Digest
+from mkbuild.store.place import default_place
+
+DOMAIN = "mkbuild.compiled.v1"
+
+VOLATILE = frozenset(
+    {
+        *("_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "WINDOWID", "XDG_SESSION_ID"),
+        *("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "STY", "TMUX", "TMUX_PANE"),
+    }
+)
+"""Variables that differ from one terminal to the next, and that no build looks at."""
+
+Identity = tuple[int, ...]
+
+Look = Callable[[str], os.stat_result]
+
+identity = attrgetter("st_dev", "st_ino", "st_mode", "st_size", "st_mtime_ns", "st_ctime_ns")
+"""What a file or directory is known by; the owner is not in it, whose change a ctime tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command line: its plan's name, and how its reports are shown."""
+
+    name: str
+    mode: str
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A result and what it rests on.
+
+    ``since``, ``until``: when it counts, in seconds since 1970. ``hidden``: variables of which
+    only the presence matters. ``git``: a directory and the facts asked of its checkout.
+    ``followed``, ``walked``: identities by path, of what symlinks lead to and of paths themselves;
+    None for what was not there. ``blobs``: digests that the result consists of. ``events``: names
+    of classes in mkbuild.events, and what they are made of; the last one is a RunFinished.
+    """
+
+    since: float
+    until: float
+    environment: str
+    hidden: Mapping[str, bool]
+    git: tuple[str, Mapping[str, str | None]]
+    followed: tuple[tuple[str, ...], tuple[Identity | None, ...]]
+    walked: tuple[tuple[str, ...], tuple[Identity | None, ...]]
+    blobs: tuple[Digest, ...]
+    mode: str
+    verbose: bool
+    events: tuple[tuple[str, tuple[Any, ...]], ...]
+
+    def holds(self, env: Mapping[str, str], storage: str) -> bool:
+        """Whether all is as it was; marks the result's blobs as used."""
+        return (
+            self.since <= time.time() < self.until
+            and all((name in env) == there for name, there in self.hidden.items())
+            and self.environment == environment_of(env, self.hidden)
+            and _identities(os.stat, *self.followed)
+            and _identities(os.lstat, *self.walked)
+            and self._same_git()
+            and self._blobs_there(storage)
+        )
+
+    def _same_git(self) -> bool:
+        directory, facts = self.git
+        if not facts:
+            return True
+        from pathlib import Path
+
+        from mkbuild.engine.files import Git
+
+        ask = Git(Path(directory))
+        return all(ask(fact) == answer for fact, answer in facts.items())
+
+    def _blobs_there(self, storage: str) -> bool:
+        from pathlib import Path
+
+        from mkbuild.store.files import FileStore
+
+        store = FileStore(Path(storage))
+        return all(store.has(digest) for digest in self.blobs)
+
+    def report(self, started: float) -> None:
+        """Report what the build would report; ``started`` by time.monotonic."""
+        import sys
+
+        from mkbuild import events
+        from mkbuild.progress.choose import Streams, choose
+
+        streams = Streams(sys.stdout, sys.stderr)
+        reporter = choose(self.mode, streams, os.environ, time.time, verbose=self.verbose)  # type: ignore[arg-type]
+        for name, values in self.events[:-1]:
+            reporter.emit(getattr(events, name)(*values))
+        _, (ok, _, *counts) = self.events[-1]
+        reporter.emit(events.RunFinished(ok, time.monotonic() - started, *counts))
+        reporter.close()
+
+
+def replay(args: Sequence[str], env: Mapping[str, str]) -> int | None:
+    """Report a command line's last result, where it still holds; None where it does not."""
+    started = time.monotonic()
+    storage = _storage(args, env)
+    name = name_of(args)
+    if storage is None or name is None:
+        return None
+    found = read(f"{storage}/compiled/{name}")
+    if found is None or not found.holds(env, storage):
+        return None
+    found.report(started)
+    return 0
+
+
+def name_of(args: Sequence[str]) -> str | None:
+    """Name the plan of a command line in the current directory; None where there is no such."""
+    try:
+        directory = os.getcwd()  # noqa: PTH109 -- pathlib costs a no-op 10 ms
+        program = identity(os.stat(os.path.dirname(__file__)))  # noqa: PTH116, PTH120 -- likewise
+    except FileNotFoundError:
+        return None
+    machine = os.uname()
+    where = (directory, os.geteuid(), machine.nodename, machine.machine)
+    value = (DOMAIN, __version__, program, where, tuple(args))
+    return hashlib.sha256(marshal.dumps(value, 2)).hexdigest()
+
+
+def environment_of(env: Mapping[str, str], hidden: Iterable[str]) -> str:
+    """Digest what the environment says, but for what is volatile or hidden."""
+    left_out = VOLATILE.union(hidden)
+    items = sorted(item for item in env.items() if item[0] not in left_out)
+    return hashlib.sha256(marshal.dumps(items, 2)).hexdigest()
+
+
+def read(path: str) -> Compiled | None:
+    """Read a compiled plan; None where there is none, or it is damaged."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 -- pathlib costs a no-op 10 ms
+            digest, data = file.read(32), file.read()
+    except OSError:
+        return None
+    if hashlib.sha256(data).digest() != digest:
+        return None
+    return Compiled(*marshal.loads(data))  # noqa: S302 -- ours, in a directory of the user's own
+
+
+def write(plan: Compiled, path: str) -> None:
+    """Write a compiled plan in one piece; raises OSError."""
+    values = tuple(getattr(plan, name) for name in Compiled.__slots__)
+    data = marshal.dumps(values, 2)
+    partial = f"{path}.{os.getpid()}"
+    with open(partial, "wb") as file:  # noqa: PTH123 -- likewise
+        file.write(hashlib.sha256(data).digest())
+        file.write(data)
+    os.replace(partial, path)  # noqa: PTH105 -- likewise
+
+
+def _storage(args: Sequence[str], env: Mapping[str, str]) -> str | None:
+    """Guess where the storage is: a wrong guess finds nothing, since nothing was written there."""
+    place = env.get("MKBUILD_STORAGE") or default_place(env)
+    for at, word in enumerate(args):
+        if word.startswith("--storage="):
+            place = word.partition("=")[2]
+        elif word == "--storage":
+            place = args[at + 1] if at + 1 < len(args) else ""
+    return place if place.startswith("/") else None
+
+
+def _identities(ask: Look, paths: Sequence[str], expected: Sequence[Identity | None]) -> bool:
+    """Whether paths have these identities; loops in C wherever everything is there."""
+    try:
+        if None not in expected:
+            return all(map(tuple.__eq__, map(identity, map(ask, paths)), expected))
+        return all(
+            _identity_of(ask, path) == known for path, known in zip(paths, expected, strict=True)
+        )
+    except OSError:
+        return False
+
+
+def _identity_of(ask: Look, path: str) -> Identity | None:
+    """Return what a path is known by now; None where nothing is there. Raises OSError."""
+    try:
+        return identity(ask(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
