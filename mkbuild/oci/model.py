@@ -7,14 +7,12 @@ written, never of a re-serialisation.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError
-from mkbuild.oci import mediatype
-
-Json = dict[str, Any]
+from mkbuild.oci import mediatype, members
+from mkbuild.oci.members import Json
 
 
 def dump(document: Json) -> bytes:
@@ -75,30 +73,32 @@ class Descriptor:
             message = "a descriptor is not an object"
             raise ArchiveError(message)
         size, text = document.get("size"), document.get("digest")
-        if not isinstance(size, int) or size < 0 or not isinstance(text, str):
+        whole = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+        if not whole or not isinstance(text, str):
             message = f"a descriptor without a valid digest and size: {str(document)[:200]}"
             raise ArchiveError(message)
         try:
             checked = digests.parse(text)
         except ValueError as error:
             raise ArchiveError(str(error)) from error
-        raw = document.get("platform")
-        platform = None
-        if isinstance(raw, dict):
-            platform = Platform(
-                os=raw.get("os") or "",
-                architecture=raw.get("architecture") or "",
-                variant=raw.get("variant") or "",
-                os_version=raw.get("os.version") or "",
-            )
+        has_platform = document.get("platform") is not None
         return cls(
-            media_type=document.get("mediaType") or "",
+            media_type=members.text(document, "mediaType"),
             digest=checked,
-            size=size,
-            annotations=document.get("annotations") or {},
-            platform=platform,
-            urls=tuple(document.get("urls") or ()),
+            size=members.number(document, "size"),
+            annotations=members.text_mapping(document, "annotations"),
+            platform=_platform(members.mapping(document, "platform")) if has_platform else None,
+            urls=members.texts(document, "urls"),
         )
+
+
+def _platform(document: Json, default_os: str = "") -> Platform:
+    return Platform(
+        os=members.text(document, "os") or default_os,
+        architecture=members.text(document, "architecture"),
+        variant=members.text(document, "variant"),
+        os_version=members.text(document, "os.version"),
+    )
 
 
 def _object(data: bytes, what: str) -> Json:
@@ -137,16 +137,16 @@ class Manifest:
         if "manifests" in document:
             message = "a document with both 'manifests' and 'layers' is neither index nor manifest"
             raise ArchiveError(message)
-        stated = document.get("mediaType") or media_type or mediatype.OCI_MANIFEST
+        stated = members.text(document, "mediaType") or media_type or mediatype.OCI_MANIFEST
         subject = document.get("subject")
         return cls(
             raw=data,
             media_type=stated,
             config=Descriptor.from_json(document.get("config")),
-            layers=tuple(map(Descriptor.from_json, document.get("layers") or [])),
-            annotations=document.get("annotations") or {},
+            layers=tuple(map(Descriptor.from_json, members.objects(document, "layers"))),
+            annotations=members.text_mapping(document, "annotations"),
             subject=Descriptor.from_json(subject) if subject else None,
-            artifact_type=document.get("artifactType") or "",
+            artifact_type=members.text(document, "artifactType"),
         )
 
     @classmethod
@@ -202,8 +202,8 @@ class Index:
             raise ArchiveError(message)
         return cls(
             raw=data,
-            media_type=document.get("mediaType") or media_type or mediatype.OCI_INDEX,
-            manifests=tuple(map(Descriptor.from_json, document.get("manifests") or [])),
+            media_type=members.text(document, "mediaType") or media_type or mediatype.OCI_INDEX,
+            manifests=tuple(map(Descriptor.from_json, members.objects(document, "manifests"))),
         )
 
     @classmethod
@@ -321,37 +321,33 @@ class ContainerConfig:
 
     @classmethod
     def from_json(cls, document: Json) -> "ContainerConfig":
-        """Read a config object; null members count as unset."""
-        check = document.get("Healthcheck")
+        """Read a config object; null members count as unset. Raises ArchiveError."""
+        check = members.mapping(document, "Healthcheck")
         return cls(
-            user=document.get("User") or "",
-            env=tuple(document.get("Env") or ()),
-            entrypoint=_optional(document.get("Entrypoint")),
-            cmd=_optional(document.get("Cmd")),
-            exposed_ports=tuple(document.get("ExposedPorts") or ()),
-            volumes=tuple(document.get("Volumes") or ()),
-            working_dir=document.get("WorkingDir") or "",
-            labels=document.get("Labels") or {},
-            stop_signal=document.get("StopSignal") or "",
+            user=members.text(document, "User"),
+            env=members.texts(document, "Env"),
+            entrypoint=members.optional_texts(document, "Entrypoint"),
+            cmd=members.optional_texts(document, "Cmd"),
+            exposed_ports=tuple(members.mapping(document, "ExposedPorts")),
+            volumes=tuple(members.mapping(document, "Volumes")),
+            working_dir=members.text(document, "WorkingDir"),
+            labels=members.text_mapping(document, "Labels"),
+            stop_signal=members.text(document, "StopSignal"),
             healthcheck=_healthcheck(check) if check else None,
-            shell=_optional(document.get("Shell")),
-            on_build=tuple(document.get("OnBuild") or ()),
+            shell=members.optional_texts(document, "Shell"),
+            on_build=members.texts(document, "OnBuild"),
             args_escaped=bool(document.get("ArgsEscaped")),
         )
 
 
-def _optional(value: list[str] | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
-
-
 def _healthcheck(document: Json) -> Healthcheck:
     return Healthcheck(
-        test=tuple(document.get("Test") or ()),
-        interval=document.get("Interval") or 0,
-        timeout=document.get("Timeout") or 0,
-        start_period=document.get("StartPeriod") or 0,
-        start_interval=document.get("StartInterval") or 0,
-        retries=document.get("Retries") or 0,
+        test=members.texts(document, "Test"),
+        interval=members.number(document, "Interval"),
+        timeout=members.number(document, "Timeout"),
+        start_period=members.number(document, "StartPeriod"),
+        start_interval=members.number(document, "StartInterval"),
+        retries=members.number(document, "Retries"),
     )
 
 
@@ -388,33 +384,29 @@ class ImageConfig:
     def parse(cls, data: bytes) -> "ImageConfig":
         """Read an image config; raises ArchiveError."""
         document = _object(data, "the image config")
+        rootfs = members.mapping(document, "rootfs")
         try:
-            rootfs = document.get("rootfs") or {}
-            return cls(
-                platform=Platform(
-                    os=document.get("os") or "linux",
-                    architecture=document.get("architecture") or "",
-                    variant=document.get("variant") or "",
-                    os_version=document.get("os.version") or "",
-                ),
-                config=ContainerConfig.from_json(document.get("config") or {}),
-                diff_ids=tuple(map(digests.parse, rootfs.get("diff_ids") or ())),
-                history=tuple(
-                    History(
-                        created=line.get("created") or "",
-                        created_by=line.get("created_by") or "",
-                        comment=line.get("comment") or "",
-                        empty_layer=bool(line.get("empty_layer")),
-                        author=line.get("author") or "",
-                    )
-                    for line in document.get("history") or ()
-                ),
-                created=document.get("created") or "",
-                author=document.get("author") or "",
-            )
-        except (AttributeError, TypeError, ValueError) as error:
+            diff_ids = tuple(map(digests.parse, members.texts(rootfs, "diff_ids")))
+        except ValueError as error:
             message = f"the image config is malformed: {error}"
             raise ArchiveError(message) from error
+        return cls(
+            platform=_platform(document, "linux"),
+            config=ContainerConfig.from_json(members.mapping(document, "config")),
+            diff_ids=diff_ids,
+            history=tuple(
+                History(
+                    created=members.text(line, "created"),
+                    created_by=members.text(line, "created_by"),
+                    comment=members.text(line, "comment"),
+                    empty_layer=bool(line.get("empty_layer")),
+                    author=members.text(line, "author"),
+                )
+                for line in members.objects(document, "history")
+            ),
+            created=members.text(document, "created"),
+            author=members.text(document, "author"),
+        )
 
     def with_config(self, config: ContainerConfig) -> "ImageConfig":
         """Return this image config with another container config."""
