@@ -1,5 +1,6 @@
 """The parts that one invocation works with, opened when they are needed and closed in the end."""
 
+import os
 import threading
 from functools import cached_property
 from pathlib import Path
@@ -61,13 +62,13 @@ class Session:
 
     @property
     def userxattr(self) -> bool:
-        """Whether overlays are mounted in a user namespace."""
-        return self._ids < ALL_IDS
+        """Whether overlays are mounted in a user namespace, or by nobody (who is not root)."""
+        return self._ids < ALL_IDS or os.geteuid() != 0
 
     @property
     def single_id(self) -> bool:
         """Whether there is but one user id to give files to."""
-        return self._ids == 1
+        return self._ids == 1 or os.geteuid() != 0
 
     def emit(self, event: Event) -> None:
         """Report an event, from any thread."""
