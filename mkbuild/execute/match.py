@@ -2,12 +2,17 @@
 
 ``*`` is any run of characters, ``?`` is one, ``[a-z]`` and ``[^a-z]`` are classes, a backslash
 makes the next character literal. None of them matches a slash, and ``**`` is nothing but ``*``.
+What is malformed matches nothing, which is no error.
 """
 
 import re
 from functools import lru_cache
 
-from mkbuild.errors import StepError
+_NOTHING = re.compile("(?!)")
+
+
+class _MalformedError(Exception):
+    pass
 
 
 def has_wildcards(name: str) -> bool:
@@ -33,7 +38,14 @@ def split(path: str) -> tuple[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=256)
 def compiled(component: str) -> re.Pattern[str]:
-    """Return a regular expression for the whole of a name. Raises StepError where malformed."""
+    """Return a regular expression for the whole of a name."""
+    try:
+        return re.compile(_translated(component), re.DOTALL)
+    except _MalformedError:
+        return _NOTHING
+
+
+def _translated(component: str) -> str:
     found: list[str] = []
     position = 0
     while position < len(component):
@@ -50,7 +62,7 @@ def compiled(component: str) -> re.Pattern[str]:
             found.append(re.escape(char))
             continue
         position += 1
-    return re.compile("".join(found), re.DOTALL)
+    return "".join(found)
 
 
 def _character_class(component: str, position: int) -> tuple[str, int]:
@@ -60,12 +72,12 @@ def _character_class(component: str, position: int) -> tuple[str, int]:
     ranges: list[str] = []
     while not (ranges and component[position : position + 1] == "]"):
         if component[position : position + 1] in {"", "-", "]"}:
-            raise _malformed(component)
+            raise _MalformedError
         low, position = _literal(component, position)
         high = low
         if component[position : position + 1] == "-":
             if component[position + 1 : position + 2] in {"", "-", "]"}:
-                raise _malformed(component)
+                raise _MalformedError
             high, position = _literal(component, position + 1)
         if low <= high:
             ranges.append(f"{re.escape(low)}-{re.escape(high)}")
@@ -82,12 +94,5 @@ def _literal(component: str, position: int) -> tuple[str, int]:
     if component[position] == "\\":
         position += 1
         if position == len(component):
-            raise _malformed(component)
+            raise _MalformedError
     return component[position], position + 1
-
-
-def _malformed(component: str) -> StepError:
-    return StepError(
-        f"malformed pattern {component!r}",
-        hint="write [[] for a bracket that is part of a name",
-    )

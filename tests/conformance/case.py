@@ -22,8 +22,8 @@ Content = str | bytes | tuple[int, str] | Callable[[Path], None]
 class Case:
     """What is built, and what must come of it.
 
-    ``tree``: all that differs from busybox, or from nothing where the last stage is from scratch
-    (``base=False``), as tests.support.images renders it; None where only the config is of interest.
+    ``tree``: all that differs from busybox, or from nothing where the last stage is from scratch,
+    as tests.support.images renders it; None where only the config is of interest.
     ``config``: members of the container config, None for one that is not there. ``history``: the
     lines above the base's. ``fails``: a pattern in the error; the build must then fail.
     """
@@ -35,7 +35,12 @@ class Case:
     config: Mapping[str, object] = field(default_factory=dict)
     history: Sequence[str] | None = None
     fails: str = ""
-    base: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the last stage begins with nothing."""
+        last = [line for line in self.dockerfile.splitlines() if line.startswith("FROM ")][-1]
+        return last.split()[1] == "scratch"
 
 
 class Bench:
@@ -70,9 +75,10 @@ class Bench:
             assert re.search(case.fails, error), error
             return
         image = self.build(case, directory)
-        base = self.busybox if case.base else images.Image({}, {}, 0)
+        base = images.Image({}, {}, 0) if case.is_empty else self.busybox
         if case.tree is not None:
-            assert images.difference(image.tree, base.tree) == dict(case.tree)
+            found = images.difference(image.tree, base.tree)
+            assert found == dict(case.tree), found
         assert _members(image.config, case.config) == _members(case.config, case.config)
         if case.history is not None:
             assert image.history[len(base.history) :] == list(case.history)

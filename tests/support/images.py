@@ -1,10 +1,11 @@
 """Images in OCI layout directories, as plain Python sees them: no eye of mkbuild's is used."""
 
 import io
+import itertools
 import json
 import stat
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ _TYPES = {
     tarfile.BLKTYPE: "b",
     tarfile.FIFOTYPE: "p",
 }
+_inodes = itertools.count(1)
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -32,8 +34,8 @@ class Found:
     target: str = ""
     device: str = ""
     xattrs: tuple[tuple[str, str], ...] = ()
-    mtime: float = 0
-    inode: int = 0
+    mtime: float = field(default=0, compare=False)
+    inode: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         """Render without inode and time: ``f 644 0:0 hello``, ``l a``, ``d 755 0:0``."""
@@ -110,15 +112,14 @@ def _apply(tree: Tree, data: bytes) -> None:
             if member.islnk():
                 tree[name] = tree[member.linkname.removeprefix("./").strip("/")]
                 continue
-            tree[name] = _found(archive, member, len(tree) + (id(member) << 20))
+            tree[name] = _found(archive, member, next(_inodes))
 
 
 def _remove(tree: Tree, path: str, below: set[str], *, itself: bool = True) -> None:
     inside = f"{path}/" if path else ""
-    for name in [
-        n for n in tree if n in below and (n.startswith(inside) or (itself and n == path))
-    ]:
-        del tree[name]
+    for name in sorted(below):
+        if name in tree and (name.startswith(inside) or (itself and name == path)):
+            del tree[name]
 
 
 def _found(archive: tarfile.TarFile, member: tarfile.TarInfo, inode: int) -> Found:
@@ -154,6 +155,6 @@ def difference(image: Tree, base: Tree) -> dict[str, str | None]:
         first = firsts.setdefault(entry.inode, path)
         if first != path and not (path in base and base[path].inode == entry.inode):
             found[path] = f"= {first}"
-        elif path not in base or str(base[path]) != str(entry):
+        elif path not in base or base[path] != entry:
             found[path] = str(entry)
     return found
