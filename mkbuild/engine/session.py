@@ -88,6 +88,7 @@ class Session:
     def close(self) -> None:
         """Remove temporary files, and let go of the store."""
         self.scratch.close()
+        self.store.close()
         if "digests" in self.__dict__:
             self.digests.close()
         self._lease.close()
