@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mkbuild import CLEAN, ROOT, Mkbuild, digests, ran, registries
+from tests.support.command import CLEAN, ROOT, Mkbuild, digests, ran, registries
 from tests.support.users import become, own
 
 pytestmark = pytest.mark.root
