@@ -1,8 +1,9 @@
 """What a Dockerfile refers to outside itself: other targets, images elsewhere, directories."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import assert_never
 
+from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.buildfile.target import (
     DirectoryContext,
     GitContext,
@@ -38,13 +39,18 @@ class TargetOutsides:
         planned: Planned,
         registry: FromRegistry,
         layout: FromLayout,
+        known: Collection[str] = (),
     ) -> None:
-        """``find_target``: label of the target that a name or tag means, None for others."""
+        """``find_target``: label of the target that a name or tag means, None for others.
+
+        ``known``: names of targets, one of which may have been meant by a name that is nowhere.
+        """
         self._target = target
         self._find_target = find_target
         self._planned = planned
         self._registry = registry
         self._layout = layout
+        self._known = known
 
     def image(self, name: str, platform: Platform, location: Location) -> PlannedImage:
         """Return a target's image, else one from a registry."""
@@ -91,4 +97,5 @@ class TargetOutsides:
         try:
             return self._registry(reference, platform)
         except MkbuildError as error:
+            error.hint = did_you_mean(name, self._known) or error.hint
             raise error.at(location) from None

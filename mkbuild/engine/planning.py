@@ -60,6 +60,7 @@ class Planning:
                 planned=self.plan,
                 registry=lambda ref, plat: self._bases.image(ref, plat, target.pull),
                 layout=self._bases.layout,
+                known=[other for other in self.targets if other != label],
             )
             self._planned[key] = plan(self.dockerfiles.read(target), options, outsides)
         return self._planned[key]
