@@ -31,7 +31,7 @@ FromLayout = Callable[[LayoutContext, Platform], PlannedImage]
 class TargetOutsides:
     """Outsides of one target (mkbuild.plan.options.Outsides)."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the ways out
         self,
         target: Target,
         *,

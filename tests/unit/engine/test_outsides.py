@@ -40,7 +40,7 @@ def outsides(**contexts: Any) -> TargetOutsides:
 
     return TargetOutsides(
         target,
-        find_target=lambda name: {"base": "base", "api": "api"}.get(name),
+        find_target={"base": "base", "api": "api"}.get,
         planned=lambda label, platform: outside(f"target {label}", platform),
         registry=pull,
         layout=lambda source, platform: outside(source.path, platform),
