@@ -1,7 +1,6 @@
 """``mkbuild build``: from a request to an exit status."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from mkbuild.events import Reporter
 from mkbuild.graph.select import select
 from mkbuild.progress.recorder import Recorder
 from mkbuild.progress.tee import Tee
-from mkbuild.sandbox import userns
+from mkbuild.sandbox import detect
 
 
 def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None) -> int:
@@ -33,8 +32,7 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
 
     ``asked``: the command line, where its result is to be kept for the next time.
     """
-    if os.geteuid() != 0:
-        userns.enter()
+    detect.enter(request.behaviour.sandbox)
     began, files = time.time_ns(), DiskFiles()
     selected = open_workspace(request, files)
     started, recorder = time.time(), Recorder(time.time)
@@ -97,8 +95,7 @@ def _labels(invocation: Invocation, request: BuildRequest, selected: Selected) -
 
 def plan(request: BuildRequest, reporter: Reporter) -> Preview:
     """Say what :func:`build` would do; raises MkbuildError."""
-    if os.geteuid() != 0:
-        userns.enter()
+    detect.enter(request.behaviour.sandbox)
     selected = open_workspace(request)
     try:
         with Session(Path(request.storage), reporter, selected.workspace.cache) as session:

@@ -10,7 +10,7 @@ from mkbuild.buildfile.target import CacheSettings
 from mkbuild.cache.sqlite import SqliteKeyValue
 from mkbuild.context.digests import FileDigests
 from mkbuild.events import Event, Message, Reporter
-from mkbuild.sandbox.namespace import ALL_IDS, held_ids
+from mkbuild.sandbox.namespace import held_ids, in_user_namespace
 from mkbuild.snapshot.trees import TreeStore
 from mkbuild.store import temp
 from mkbuild.store.files import FileStore
@@ -57,18 +57,14 @@ class Session:
         return FileDigests(self.storage / "digests.sqlite", warn=self.warn)
 
     @cached_property
-    def _ids(self) -> int:
-        return held_ids()
-
-    @property
     def userxattr(self) -> bool:
         """Whether overlays are mounted in a user namespace, or by nobody (who is not root)."""
-        return self._ids < ALL_IDS or os.geteuid() != 0
+        return in_user_namespace() or os.geteuid() != 0
 
-    @property
+    @cached_property
     def single_id(self) -> bool:
         """Whether there is but one user id to give files to."""
-        return self._ids == 1 or os.geteuid() != 0
+        return held_ids() == 1 or os.geteuid() != 0
 
     def emit(self, event: Event) -> None:
         """Report an event, from any thread."""

@@ -4,7 +4,7 @@ import os
 
 from mkbuild.errors import SandboxError
 from mkbuild.sandbox import process, seccomp, wire
-from mkbuild.sandbox.namespace import held_ids
+from mkbuild.sandbox.namespace import in_user_namespace
 from mkbuild.sandbox.spec import Output, RunOutcome, RunSpec
 
 
@@ -23,7 +23,7 @@ class ChrootSandbox:
         self.mode = mode
         self._program = seccomp.program(os.uname().machine)
         self._runs = process.Runs()
-        self._userns = held_ids() < 2**32 - 1
+        self._userns = in_user_namespace()
 
     def run(self, spec: RunSpec, output: Output) -> RunOutcome:
         """Run one command to its end."""

@@ -12,7 +12,7 @@ from mkbuild.sandbox.chroot import ChrootSandbox
 from mkbuild.sandbox.namespace import NamespaceSandbox
 from mkbuild.sandbox.spec import RunSpec, Sandbox
 
-Mode = Literal["auto", "namespace", "chroot"]
+Mode = Literal["auto", "namespace", "chroot", "modifyfs"]
 
 _CAP_SYS_CHROOT = 18
 _NOTHING_TO_EXECUTE = 126
@@ -39,11 +39,12 @@ class Choice:
 def enter(mode: Mode) -> userns.UserNamespace | None:
     """Enter a user namespace if the mode needs one; at the start of the process, single-threaded.
 
-    None where there is none and the mode can do without. SandboxError where it cannot.
+    None where there is none and the mode can do without: chroot and modifyfs, and auto, where the
+    kernel refuses one (what needs no RUN can be built all the same). SandboxError where it cannot.
     """
-    if mode == "chroot":
+    if mode in {"chroot", "modifyfs"}:
         return None
-    if mode == "auto" and os.geteuid() == 0 and not userns.may_mount() and userns.refusal():
+    if mode == "auto" and not userns.may_mount() and userns.refusal():
         return None
     return userns.enter()
 

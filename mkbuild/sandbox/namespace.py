@@ -6,13 +6,19 @@ from pathlib import Path
 from mkbuild.sandbox import process, seccomp, wire
 from mkbuild.sandbox.spec import Output, RunOutcome, RunSpec
 
-ALL_IDS = 2**32 - 1
+_INITIAL = 0xEFFFFFFD
+"""Inode of the first user namespace (PROC_USER_INIT_INO): the same on every Linux since 3.8."""
 
 
 def held_ids() -> int:
     """Return how many user ids this process's user namespace has (2³²-1 outside of any)."""
     lines = Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[2]) for line in lines)
+
+
+def in_user_namespace() -> bool:
+    """Tell whether this process is in a user namespace, however many ids that holds."""
+    return os.stat("/proc/self/ns/user").st_ino != _INITIAL
 
 
 class NamespaceSandbox:
@@ -26,9 +32,8 @@ class NamespaceSandbox:
     mode = "namespace"
 
     def __init__(self) -> None:
-        ids = held_ids()
-        self._userns = ids < ALL_IDS
-        self._one_id = ids == 1
+        self._userns = in_user_namespace()
+        self._one_id = held_ids() == 1
         self._program = seccomp.program(os.uname().machine, one_id=self._one_id)
         self._runs = process.Runs()
 
