@@ -2,17 +2,12 @@
 
 ``*`` is any run of characters, ``?`` is one, ``[a-z]`` and ``[^a-z]`` are classes, a backslash
 makes the next character literal. None of them matches a slash, and ``**`` is nothing but ``*``.
-What is malformed matches nothing, which is no error.
 """
 
 import re
 from functools import lru_cache
 
-_NOTHING = re.compile("(?!)")
-
-
-class _MalformedError(Exception):
-    pass
+from mkbuild.errors import StepError
 
 
 def has_wildcards(name: str) -> bool:
@@ -38,14 +33,7 @@ def split(path: str) -> tuple[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=256)
 def compiled(component: str) -> re.Pattern[str]:
-    """Return a regular expression for the whole of a name."""
-    try:
-        return re.compile(_translated(component), re.DOTALL)
-    except _MalformedError:
-        return _NOTHING
-
-
-def _translated(component: str) -> str:
+    """Return a regular expression for the whole of a name. Raises StepError where malformed."""
     found: list[str] = []
     position = 0
     while position < len(component):
@@ -62,7 +50,7 @@ def _translated(component: str) -> str:
             found.append(re.escape(char))
             continue
         position += 1
-    return "".join(found)
+    return re.compile("".join(found), re.DOTALL)
 
 
 def _character_class(component: str, position: int) -> tuple[str, int]:
@@ -72,12 +60,12 @@ def _character_class(component: str, position: int) -> tuple[str, int]:
     ranges: list[str] = []
     while not (ranges and component[position : position + 1] == "]"):
         if component[position : position + 1] in {"", "-", "]"}:
-            raise _MalformedError
+            raise _malformed(component)
         low, position = _literal(component, position)
         high = low
         if component[position : position + 1] == "-":
             if component[position + 1 : position + 2] in {"", "-", "]"}:
-                raise _MalformedError
+                raise _malformed(component)
             high, position = _literal(component, position + 1)
         if low <= high:
             ranges.append(f"{re.escape(low)}-{re.escape(high)}")
@@ -94,5 +82,12 @@ def _literal(component: str, position: int) -> tuple[str, int]:
     if component[position] == "\\":
         position += 1
         if position == len(component):
-            raise _MalformedError
+            raise _malformed(component)
     return component[position], position + 1
+
+
+def _malformed(component: str) -> StepError:
+    return StepError(
+        f"malformed pattern {component!r}",
+        hint="write [[] for a bracket that is part of a name",
+    )
