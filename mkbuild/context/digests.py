@@ -1,5 +1,6 @@
 """File digests, remembered: a file whose metadata is unchanged is not read again."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,16 +9,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from mkbuild import digest as digests
 from mkbuild.errors import StepError
 from mkbuild.store.database import Database
 
 EMPTY = hashlib.sha256(b"").digest()
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS files_v1 (
+CREATE TABLE IF NOT EXISTS files_v2 (
     device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER,
-    digest BLOB, day INTEGER, PRIMARY KEY (device, inode)
+    digest BLOB, attributes BLOB, day INTEGER, PRIMARY KEY (device, inode)
 ) WITHOUT ROWID;
 """
 
@@ -40,8 +43,17 @@ class FileToHash:
     status: os.stat_result
 
 
+class Hashed(NamedTuple):
+    """A file's raw SHA-256, and its extended attributes (empty: none; see read_attributes)."""
+
+    digest: bytes
+    attributes: bytes
+
+
 class FileDigests:
     """Raw SHA-256 of files, remembered by (device, inode, size, mtime, ctime) in nanoseconds.
+
+    Extended attributes are remembered as well: whoever changes one changes the ctime.
 
     As in git's "racy" rule, a digest is not remembered where the file changed so shortly before it
     was read that a later change could leave the same timestamps. The database is only a help:
@@ -60,6 +72,7 @@ class FileDigests:
         self._warn = warn
         self._clock = clock
         self._usable = True
+        self._attributes: dict[tuple[int, ...], bytes] = {}
         self.files_read = 0
         """How many files were read, since their digests were not known."""
 
@@ -87,14 +100,21 @@ class FileDigests:
             fresh = _hash_all(unknown)
             self.files_read += len(unknown)
             self._remember(unknown, fresh, began)
-            known.update((_identity(f.status), d) for f, d in zip(unknown, fresh, strict=True))
-        return [known[_identity(file.status)] if file.status.st_size else EMPTY for file in files]
+            known.update((_identity(f.status), h) for f, h in zip(unknown, fresh, strict=True))
+        self._attributes.update((i, h.attributes) for i, h in known.items() if h.attributes)
+        return [
+            known[_identity(file.status)].digest if file.status.st_size else EMPTY for file in files
+        ]
 
-    def _recall(self, files: Sequence[FileToHash]) -> dict[tuple[int, ...], bytes]:
+    def attributes(self, status: os.stat_result) -> bytes:
+        """Return the attributes of a file that is not empty, after :meth:`digests` of it."""
+        return self._attributes.get(_identity(status), b"") if self._attributes else b""
+
+    def _recall(self, files: Sequence[FileToHash]) -> dict[tuple[int, ...], Hashed]:
         by_device: dict[int, list[int]] = {}
         for file in files:
             by_device.setdefault(file.status.st_dev, []).append(_signed(file.status.st_ino))
-        found: dict[tuple[int, ...], bytes] = {}
+        found: dict[tuple[int, ...], Hashed] = {}
         if not self._usable:
             return found
         stale: list[tuple[int, ...]] = []
@@ -102,22 +122,23 @@ class FileDigests:
         try:
             for device, inodes in by_device.items():
                 rows = self._database.select(
-                    "SELECT f.inode, size, mtime, ctime, digest, day FROM json_each(?) AS j"
-                    " CROSS JOIN files_v1 AS f ON f.device = ? AND f.inode = j.value",
+                    "SELECT f.inode, size, mtime, ctime, digest, attributes, day"
+                    " FROM json_each(?) AS j"
+                    " CROSS JOIN files_v2 AS f ON f.device = ? AND f.inode = j.value",
                     (json.dumps(inodes), _signed(device)),
                 )
-                for inode, size, mtime, ctime, digest, day in rows:
-                    found[device, inode, size, mtime, ctime] = digest
+                for inode, size, mtime, ctime, digest, attributes, day in rows:
+                    found[device, inode, size, mtime, ctime] = Hashed(digest, attributes)
                     if day <= today - _REFRESH_DAYS:
                         stale.append((today, _signed(device), inode))
             self._database.write(
-                "UPDATE files_v1 SET day = ? WHERE device = ? AND inode = ?", stale
+                "UPDATE files_v2 SET day = ? WHERE device = ? AND inode = ?", stale
             )
         except OSError as error:
             self._give_up(error)
         return found
 
-    def _remember(self, files: Sequence[FileToHash], digests: Sequence[bytes], began: int) -> None:
+    def _remember(self, files: Sequence[FileToHash], hashed: Sequence[Hashed], began: int) -> None:
         if not self._usable:
             return
         today = began // (86400 * _SECOND)
@@ -128,19 +149,19 @@ class FileDigests:
                 s.st_size,
                 s.st_mtime_ns,
                 s.st_ctime_ns,
-                digest,
+                *found,
                 today,
             )
-            for s, digest in zip((file.status for file in files), digests, strict=True)
+            for s, found in zip((file.status for file in files), hashed, strict=True)
             if is_settled(s, began)
         ]
         try:
             self._database.write(
-                "INSERT OR REPLACE INTO files_v1 VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+                "INSERT OR REPLACE INTO files_v2 VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
             if rows:
                 self._database.write(
-                    "DELETE FROM files_v1 WHERE day < ?", [(today - _FORGET_DAYS,)]
+                    "DELETE FROM files_v2 WHERE day < ?", [(today - _FORGET_DAYS,)]
                 )
         except OSError as error:
             self._give_up(error)
@@ -171,7 +192,12 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def _hash_all(files: Sequence[FileToHash]) -> list[bytes]:
+def _hash_all(files: Sequence[FileToHash]) -> list[Hashed]:
+    attributes = [read_attributes(file.path) for file in files]
+    return list(map(Hashed, _contents(files), attributes))
+
+
+def _contents(files: Sequence[FileToHash]) -> list[bytes]:
     threads = min(os.cpu_count() or 1, 8)
     if threads < 2 or sum(_is_big(file) for file in files) < 2:  # noqa: PLR2004 -- nothing beside
         return [hash_file(file) for file in files]
@@ -187,6 +213,27 @@ def _hash_all(files: Sequence[FileToHash]) -> list[bytes]:
 
 def _is_big(file: FileToHash) -> bool:
     return file.status.st_size >= _BIG
+
+
+def read_attributes(path: Path | str) -> bytes:
+    """Encode a path's own ``user.*`` attributes and capabilities; empty where it has none.
+
+    Labels that a machine puts on its files (SELinux, ACLs) are not among them. A path that has gone
+    has none.
+    """
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+        found: list[digests.Canonical] = [
+            [name, os.getxattr(path, name, follow_symlinks=False)]
+            for name in sorted(names)
+            if name.startswith("user.") or name == "security.capability"
+        ]
+    except OSError as error:
+        if error.errno in {errno.ENOTSUP, errno.ENOENT, errno.ENODATA}:
+            return b""
+        message = f"cannot read the attributes of {os.fspath(path)}: {error.strerror}"
+        raise StepError(message) from error
+    return digests.canonical(found) if found else b""
 
 
 def hash_file(file: FileToHash) -> bytes:

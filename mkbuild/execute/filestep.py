@@ -30,7 +30,7 @@ from mkbuild.filesystem.source import SourceTree
 from mkbuild.filesystem.toc import Entry
 from mkbuild.plan.actions import AddStep, CopyStep, FileStep, WorkdirStep
 
-__all__ = ["Inputs", "Times", "fetch", "key_part", "perform", "remote_sources"]
+__all__ = ["Inputs", "Times", "contents", "fetch", "key_part", "perform", "remote_sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,24 @@ def key_part(step: FileStep, inputs: Inputs) -> Digest:
         raise error.at(step.location)  # noqa: B904 -- the same error, with its place
 
 
+def contents(step: FileStep, inputs: Inputs) -> dict[str, str]:
+    """Return what the step selects, for people: ``type mode content`` by path of its source.
+
+    The content is a file's SHA-256 in hex, or where a symlink leads. Errors as in :func:`key_part`.
+    """
+    found: dict[str, str] = {}
+    if isinstance(step, WorkdirStep):
+        return found
+    for group in _groups(step, inputs):
+        digests_of = group.selection.contents
+        for pick in group.selection.picks:
+            for part in pick.parts:
+                entry = part.located.entry
+                content = digests_of[entry.path].hex() if entry.type == toc.FILE else entry.link
+                found[entry.path] = f"{entry.type} {entry.mode:o} {content}"
+    return found
+
+
 def perform(step: FileStep, base: Index, inputs: Inputs, times: Times, scratch: Path) -> Diff:
     """Return what the step changes; its sources may lie in ``scratch`` (see :func:`fetch`).
 
@@ -141,12 +159,34 @@ def _key(step: FileStep, inputs: Inputs) -> list[digests.Canonical]:
                             keep_ids=step.chown is None and (archived or not group.context),
                             whole=archived,
                         ),
+                        *_attributes(group),
                     ]
                     for group in _groups(step, inputs)
                 ],
             ]
         case _:
             assert_never(step)
+
+
+def _attributes(group: _Group) -> list[digests.Canonical]:
+    """List the extended attributes of what a context gives; nothing where there are none.
+
+    A directory that a source names does not count: its contents are copied.
+    """
+    tree = group.tree
+    if not isinstance(tree, ContextTree):
+        return []
+    paths = [
+        part.located.entry.path
+        for pick in group.selection.picks
+        for part in (pick.parts[1:] if pick.top.entry.type == toc.DIRECTORY else pick.parts)
+    ]
+    found: list[digests.Canonical] = [
+        [number, attributes]
+        for number, path in enumerate(paths)
+        if (attributes := tree.attributes(path))
+    ]
+    return [found] if found else []
 
 
 def _copy(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mkbuild.context.digests import FileDigests
 from mkbuild.context.ignore import Ignore, MatchInfo
 from mkbuild.context.scan import ContextTree, scan
+from mkbuild.digest import canonical
 from mkbuild.errors import UserError
 from mkbuild.filesystem.index import Located
 from mkbuild.filesystem.source import SourceTree
@@ -188,9 +189,18 @@ def test_own_attributes_are_known_but_reach_no_entry(context: Path) -> None:
     except OSError:
         pytest.skip("this file system keeps no user attributes")
     os.setxattr(context / "f", "user.a", b"1")
+    (context / "empty").touch()
+    os.setxattr(context / "empty", "user.a", b"1")
+    (context / "plain").write_bytes(b"x")
     tree = walk(context)
     assert entry(tree, "f").xattrs == ()
-    assert tree.xattrs("f") == (("user.a", b"1"), ("user.b", b"2"))
+    tree.digests([located(tree, name) for name in ("f", "plain")])
+    assert tree.attributes("f") == canonical([["user.a", b"1"], ["user.b", b"2"]])
+    assert tree.attributes("empty") == canonical([["user.a", b"1"]])
+    assert tree.attributes("plain") == b""
+    later = walk(context)
+    later.digests([located(later, "f")])
+    assert later.attributes("f") == tree.attributes("f")
 
 
 NAMES = ["a", "b", "c.md"]
