@@ -40,15 +40,23 @@ def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose
 
 def internal(error: BaseException, argv: Sequence[str], stream: TextIO) -> None:
     """Write the trace file of an error that is ours, and ask for a report."""
-    path = _trace_path(os.environ)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
+    trace = (
         f"mkbuild {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"arguments: {redacted(argv)}\n\n{''.join(traceback.format_exception(error))}"
     )
+    path = _trace_path(os.environ)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(trace)
+    except OSError:
+        # Somebody without a home of his own: the trace goes where he sees it.
+        stream.write(trace)
+        place = "above"
+    else:
+        place = f"in {path}"
     stream.write(
         f"error: internal error: {type(error).__name__}: {error}\n"
-        f"  This is a bug in mkbuild. Please report it with the trace in {path}\n"
+        f"  This is a bug in mkbuild. Please report it with the trace {place}\n"
     )
 
 

@@ -9,7 +9,7 @@ from mkbuild.buildfile.target import DirectoryContext, GitContext, Target
 from mkbuild.context.digests import FileDigests
 from mkbuild.context.ignore import Ignore
 from mkbuild.context.scan import ContextTree, scan
-from mkbuild.errors import BuildFileError
+from mkbuild.errors import BuildFileError, UserError
 from mkbuild.plan.actions import CONTEXT, ContextInput
 
 
@@ -101,4 +101,8 @@ def ignore_file(directory: Path, dockerfile: str | None) -> tuple[str, str] | No
             return str(path), path.read_text(encoding="utf-8", errors="surrogateescape")
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            message = f"cannot read {path}: {error.strerror}"
+            hint = "it says what the context leaves out: make it readable, or remove it"
+            raise UserError(message, hint=hint) from error
     return None

@@ -53,3 +53,14 @@ def test_an_internal_error_names_its_trace(tmp_path: Path, monkeypatch: pytest.M
 def test_redacted() -> None:
     given = ["--build-arg", "A=1", "x", "--http-cache-header=a:b", "--build-arg"]
     assert redacted(given) == ["--build-arg", "***", "x", "--http-cache-header=***", "--build-arg"]
+
+
+def test_a_trace_that_cannot_be_kept_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    stream = io.StringIO()
+    internal(ValueError("odd"), ["mkbuild", "all"], stream)
+    assert "ValueError: odd" in stream.getvalue()
+    assert stream.getvalue().endswith("with the trace above\n")
