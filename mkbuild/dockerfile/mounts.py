@@ -65,6 +65,16 @@ class Mount:
     size: int = 0
     env: str | None = None
 
+    def credential(self, target: str) -> str:
+        """Return the id of the secret that is meant, or ``ssh:`` and that of an agent.
+
+        ``target``: where it is mounted; its last part is the id of a secret that has no other.
+        """
+        name = self.source or self.id
+        if self.type == "ssh":
+            return f"ssh:{name or 'default'}"
+        return name or target.rpartition("/")[2]
+
 
 @dataclass(slots=True)
 class _Draft:

@@ -88,7 +88,7 @@ class Mounts:
         variables: dict[str, str],
     ) -> None:
         mount = planned.mount
-        name = mount.id or os.path.basename(planned.target)  # noqa: PTH119 -- a path inside
+        name = mount.credential(planned.target)
         value = self._secret_of(action.target, name)
         if value is None:
             if not mount.required:
@@ -104,7 +104,7 @@ class Mounts:
         found.append(
             MountSpec(
                 "secret",
-                planned.target or f"{_SECRETS}/{name}",
+                planned.target or f"{_SECRETS}/{name.rpartition('/')[2]}",
                 data=value,
                 uid=mount.uid or 0,
                 gid=mount.gid or 0,
