@@ -192,22 +192,22 @@ CASES = {
     "a cache keeps what it holds between RUNs": Case(
         "FROM busybox\nRUN --mount=type=cache,target=/c echo 1 > /c/f\nRUN --mount=type=cache,target=/c cat /c/f > /o\n"
         "RUN ls /c 2>/dev/null >> /o; true\n",
-        flags=["--no-cache"], tree={"c": DIR, **o("1")},
+        flags=["--no-cache"], tree=o("1"),
     ),
     "caches by id; a read-only view": Case(
         "FROM busybox\nRUN --mount=type=cache,id=k1,target=/c echo 1 > /c/f\n"
         "RUN --mount=type=cache,id=k1,target=/e,ro cat /e/f > /o; touch /e/g 2>/dev/null || echo ro >> /o\n"
         "RUN --mount=type=cache,id=k2,target=/c,sharing=private ls /c >> /o\n",
-        flags=["--no-cache"], tree={"c": DIR, "e": DIR, **o("1", "ro")},
+        flags=["--no-cache"], tree=o("1", "ro"),
     ),
     "a cache's owner and mode": Case(
         "FROM busybox\nRUN --mount=type=cache,target=/c,id=owned,uid=5,gid=6,mode=0710,sharing=locked stat -c '%u:%g %a' /c > /o\n",
-        tree={"c": DIR, **o("5:6 710")},
+        tree=o("5:6 710"),
     ),
     "a cache that begins as a stage": Case(
         "FROM busybox AS a\nRUN mkdir /d; echo 1 > /d/f\nFROM busybox\n"
         "RUN --mount=type=cache,target=/c,id=from,from=a,source=/d cat /c/f > /o\n",
-        flags=["--no-cache"], tree={"c": DIR, **o("1")},
+        flags=["--no-cache"], tree=o("1"),
     ),
     "secrets": Case(
         "FROM busybox\nRUN --mount=type=secret,id=s cat /run/secrets/s > /o; stat -c '%u:%g %a' /run/secrets/s >> /o\n"
@@ -271,7 +271,7 @@ CASES = {
     ),
     "names": Case(
         "FROM busybox\nRUN cd / && touch 'a b' \"$(printf 'n\\nl')\" \"$(printf 'x\\377')\" .h -- -d '*' '\\'\n",
-        tree=dict.fromkeys(("a b", "n\nl", "x�", ".h", "-d", "*", "\\"), "f 644 0:0"),
+        tree=dict.fromkeys(("a b", "n\nl", "x\udcff", ".h", "-d", "*", "\\"), "f 644 0:0"),
     ),
     "long names and targets": Case(
         "FROM busybox\nRUN n=$(printf '%0200d' 7); mkdir -p /$n/$n && touch /$n/$n/$n && ln -s /$n/$n/$n /l\n",
