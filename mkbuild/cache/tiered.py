@@ -72,16 +72,19 @@ class TieredCache:
         if not result.lossy:
             self._share(share)
 
-    def put_layer(self, pair: StatePair, layer: LayerRecord, *, replace: bool = False) -> None:
-        """Remember a layer, and share it with its blob."""
+    def put_layer(
+        self, pair: StatePair, layer: LayerRecord, *, replace: bool = False, share: bool = True
+    ) -> None:
+        """Remember a layer, and share it with its blob, unless it must stay on this machine."""
         self._local.put_layer(pair, layer, replace=replace)
 
-        def share(tier: Tier) -> None:
+        def send(tier: Tier) -> None:
             self._share_toc(tier, layer.toc, replace=replace)
             if self._send(tier, layer.digest, None, self._store):
                 tier.cache.put_layer(pair, layer, replace=replace)
 
-        self._share(share, layer.size)
+        if share:
+            self._share(send, layer.size)
 
     def get_bases(self, names: Sequence[Digest]) -> Mapping[Digest, Digest]:
         """Look up the TOCs of base layers by their diff IDs (or another digest of their content).

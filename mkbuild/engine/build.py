@@ -20,7 +20,7 @@ from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected, open_workspace
 from mkbuild.errors import CancelledError, UsageError
-from mkbuild.events import Reporter
+from mkbuild.events import Message, Reporter
 from mkbuild.graph.select import select
 from mkbuild.progress.recorder import Recorder
 from mkbuild.progress.tee import Tee
@@ -32,13 +32,15 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
 
     ``asked``: the command line, where its result is to be kept for the next time.
     """
-    detect.enter(request.behaviour.sandbox)
+    entered = detect.enter(request.behaviour.sandbox)
     began, files = time.time_ns(), DiskFiles()
     selected = open_workspace(request, files)
     started, recorder = time.time(), Recorder(time.time)
     try:
         tee = Tee([reporter, recorder])
         with Session(Path(request.storage), tee, selected.workspace.cache) as session:
+            if entered is not None and entered.mode != "root":
+                session.emit(Message("debug", f"user namespace, {entered.mode}: {entered.reason}"))
             invocation = Invocation(session, request, selected)
             try:
                 labels = _labels(invocation, request, selected)

@@ -301,8 +301,18 @@ class Executor:
             ):
                 diff = self._states.diff(*pair)
                 record = write_layer(diff, self._states.store, COMPRESSIONS[kind])
-                self._cache.put_layer(pair, record, replace=True)
+                self._cache.put_layer(pair, record, replace=True, share=not self._lossy(nodes))
             self.layers[pair, kind] = record
+
+    def _lossy(self, nodes: tuple[Node, Node]) -> bool:
+        """Whether a layer holds what a step made that may differ from another machine's result."""
+        before, node = nodes
+        while node is not before and not isinstance(node, Base):
+            result = self._resolution.works[ActionKey(self._resolution.by_node[node])].result
+            if result is not None and result.lossy:
+                return True
+            node = node.parent
+        return False
 
     def records(self, image: PlannedImage, kind: str) -> Sequence[LayerRecord]:
         """Return the layers above an image's base, all steps done."""

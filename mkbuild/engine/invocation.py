@@ -249,6 +249,7 @@ class Invocation:
                 target = BuiltTarget.of(parts, self.session.store)
                 outcomes.targets[label] = target
                 self.session.emit(_finished(target))
+        self._tell_lossy(resolution)
         reports = executor.reports.values()
         ran = sum(report.status == "ran" for report in reports)
         self.session.emit(
@@ -261,6 +262,17 @@ class Invocation:
             )
         )
         return outcomes
+
+    def _tell_lossy(self, resolution: Resolution) -> None:
+        """Say once which results a sandbox with a single id made poorer than another would."""
+        works = resolution.works.values()
+        lossy = [work.action for work in works if work.result is not None and work.result.lossy]
+        if lossy:
+            first = f"{lossy[0].location}" + (f" and {len(lossy) - 1} more" if lossy[1:] else "")
+            self.session.warn(
+                f"with a single user id, changes of owner were answered with success and ignored "
+                f"({first}): all files are root's; other machines are not given these results"
+            )
 
     def _assemble(
         self, label: str, planned: PlannedImage, resolution: Resolution, executor: Executor

@@ -7,6 +7,7 @@ from mkbuild.context.scan import ContextTree
 from mkbuild.engine.request import Behaviour
 from mkbuild.engine.session import Session
 from mkbuild.errors import NotYetError
+from mkbuild.events import Message
 from mkbuild.execute.cachemounts import CacheMounts
 from mkbuild.execute.mounts import Mounts
 from mkbuild.execute.rootfs import Disk
@@ -41,6 +42,7 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
         message = "--sandbox modifyfs cannot run commands yet"
         raise NotYetError(message, hint="--sandbox auto takes the best that works here")
     choice = detect.choose(mode, session.storage)
+    session.emit(Message("debug", f"sandbox {choice.sandbox.mode}: {choice.reason}"))
     settings = RunSettings(
         policy=policy,
         hosts=resolv.hosts,

@@ -81,7 +81,7 @@ def _mounted(spec: Wire, life: int, report: Report) -> int:
     if spec["network"] == "none":
         syscalls.unshare(syscalls.CLONE_NEWNET)
         syscalls.raise_loopback()
-    mounts.Mounter(spec, stage, root).mount_all()
+    mounts.Mounter(spec, stage, root, own_processes=False).mount_all()
     os.close(root)
     status = _run(spec, life, report, -1)
     stage.close()

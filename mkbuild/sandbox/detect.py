@@ -70,6 +70,7 @@ def choose(mode: Mode, directory: Path) -> Choice:
                 hint="see 'mkbuild doctor', or use --sandbox=chroot as root",
             )
     if not may_chroot():
+        why_not = (userns.refusal() if os.geteuid() != 0 else "") or why_not
         detail = f"; the namespace sandbox: {why_not}" if why_not else ""
         raise SandboxError(
             f"the chroot sandbox needs root with CAP_SYS_CHROOT{detail}",

@@ -120,9 +120,13 @@ def prepare(spec: "Wire", stage: "Stage") -> None:
 class Mounter:
     """Mounts things below the root of a RUN."""
 
-    __slots__ = ("_number", "_root", "_spec", "_stage")
+    __slots__ = ("_number", "_own_processes", "_root", "_spec", "_stage")
 
-    def __init__(self, spec: "Wire", stage: "Stage", root: int) -> None:
+    def __init__(
+        self, spec: "Wire", stage: "Stage", root: int, *, own_processes: bool = True
+    ) -> None:
+        """``own_processes``: the RUN has a pid namespace of its own."""
+        self._own_processes = own_processes
         self._spec = spec
         self._stage = stage
         self._root = root
@@ -176,7 +180,14 @@ class Mounter:
             os.close(target)
 
     def _kernel(self) -> None:
-        self._new("/proc", "proc", _PLAIN)
+        try:
+            self._new("/proc", "proc", _PLAIN)
+        except PermissionError:
+            # a container's /proc is masked, and a fresh one would show what the masks hide
+            if self._own_processes:
+                raise
+            source = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._bind(source, "/proc", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC)
         read_only = 0 if self._spec["insecure"] else MS_RDONLY
         try:
             self._new("/sys", "sysfs", _PLAIN | read_only)
