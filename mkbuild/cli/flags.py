@@ -28,6 +28,15 @@ workspace_flags = combine(
     ),
 )
 
+_registries = option(
+    "--registries", group=INPUT, metavar="FILE", help="Registries and their mirrors."
+)
+_registry_config = option(
+    "--registry-config", group=MAKISU, metavar="FILE|JSON", help="Makisu's registries."
+)
+registry_flags = combine(_registries, _registry_config)
+"""What verbs take that only talk to registries."""
+
 input_flags = combine(
     workspace_flags,
     option("--since", group=INPUT, metavar="REF", help="Only what changed since a git ref."),
@@ -38,7 +47,7 @@ input_flags = combine(
     option("--locked/--no-locked", group=INPUT, default=None, help="Insist on BUILD.lock."),
     option("--pull", group=INPUT, is_flag=True, help="Resolve tags of bases anew."),
     option("--offline", group=INPUT, is_flag=True, help="Open no connection."),
-    option("--registries", group=INPUT, metavar="FILE", help="Registries and their mirrors."),
+    _registries,
 )
 
 run_flags = combine(
@@ -130,10 +139,10 @@ makisu_flags = combine(
     option("--commit", group=MAKISU, type=click.Choice(["implicit", "explicit"]), help="Layers."),
     option("--modifyfs", group=MAKISU, is_flag=True, help="RUN may take over /."),
     option("--preserve-root", group=MAKISU, is_flag=True, help="Put / back afterwards."),
-    option("--blacklist", group=MAKISU, multiple=True, metavar="PATH", help="Left out of layers."),
+    option("--blacklist", group=MAKISU, multiple=True, metavar="[!]PATH", help="Left out of layers."),
     option("--dest", group=MAKISU, metavar="FILE", help="Write a docker-save tar."),
     option("--replica", group=MAKISU, multiple=True, metavar="NAME", help="Push there as well."),
-    option("--registry-config", group=MAKISU, metavar="FILE|JSON", help="Makisu's registries."),
+    _registry_config,
     option("--docker-host", group=MAKISU, metavar="URL", help="Where --load goes."),
     option(
         "--compression",

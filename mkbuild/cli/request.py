@@ -1,6 +1,6 @@
 """From parsed flags to a :class:`BuildRequest`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,21 @@ _COMPRESSION: Mapping[str, CompressionChoice] = {
     "zstd": "zstd",
 }
 _NOT_YET = (
-    *("debug", "docker_host", "interactive", "load", "local_cache_ttl", "locked"),
-    *("modifyfs", "since", "trace"),
+    *("debug", "interactive"),
+    *("since", "trace"),
 )
 """Flags that parse, and that the engine cannot obey yet: refused, so that none is ignored."""
 _LONE_ONLY = ("tag", "target", "build_context", "secret", "ssh", "add_host", "replica", "dest")
 _WORKSPACE_ONLY = ("set", "var", "profile", "since")
+
+
+def take_sources(params: Mapping[str, Any], here: Path) -> Sources:
+    """Read the flags of verbs that only talk to registries."""
+    registries = params.get("registries")
+    return Sources(
+        registries=str(here / registries) if registries else None,
+        registry_config=params.get("registry_config"),
+    )
 
 
 def is_directory(selection: str) -> bool:
@@ -57,6 +66,12 @@ def make_request(
     for name in ("docker_version", "docker_scheme"):
         if params.get(name):
             click.echo(f"warning: --{name.replace('_', '-')} does nothing here", err=True)
+    if params.get("modifyfs"):
+        raise NotYetError(
+            "--modifyfs lets RUN take over the root directory of a throwaway container, as Makisu"
+            " does; this mkbuild cannot do that yet",
+            hint="without it RUN is boxed: by namespaces, or --sandbox=chroot where those are shut",
+        )
     for name in _NOT_YET:
         if params.get(name):
             raise NotYetError(f"--{name.replace('_', '-')} cannot be obeyed yet")
@@ -167,9 +182,21 @@ def _changes(given: _Given, env: Mapping[str, str]) -> Changes:
         compression=_COMPRESSION[compression] if compression else None,
         timestamps=values.timestamps(times) if times else None,
         network=given.text("network"),
-        blacklist=given.many("blacklist"),
+        blacklist=_blacklist(given.many("blacklist")),
         preserve_root=given.flag("preserve_root"),
     )
+
+
+def _blacklist(texts: Iterable[str]) -> tuple[str, ...]:
+    """Read paths in order; ``!PATH`` takes one out again that stands before it."""
+    paths: dict[str, None] = {}
+    for text in texts:
+        path = "/" + text.removeprefix("!").strip("/")
+        if text.startswith("!"):
+            paths.pop(path, None)
+        else:
+            paths[path] = None
+    return tuple(sorted(paths))
 
 
 def _publishing(given: _Given) -> Publishing:

@@ -11,6 +11,12 @@ from mkbuild.cli.common import FLAGS, VALUED
 VERBS = {
     "Build": {
         "build": "Build images (the default verb).",
+        "promote": "Let a tag stand for finished images; nothing is built.",
+    },
+    "Images": {
+        "push": "Push an image of a docker-save archive.",
+        "pull": "Pull an image, and unpack its files.",
+        "diff": "Compare two images.",
     },
     "Ask": {
         "plan": "Say what a build would do, step by step.",
@@ -21,6 +27,7 @@ VERBS = {
     "Write": {
         "lint": "Check Dockerfiles and build files.",
         "schema": "Print the JSON schema of build files.",
+        "lock": "Pin what base images, URLs and git refs stand for.",
     },
     "Machine": {
         "cache": "Measure and clean the local store.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from mkbuild.buildfile.target import Output
 from mkbuild.engine.images import BuiltImage, BuiltTarget
 from mkbuild.errors import BuildError, UsageError
+from mkbuild.events import Message
 from mkbuild.execute.rootfs import flattened
 from mkbuild.snapshot import tarwriter
 from mkbuild.snapshot.materialise import write_tree
@@ -27,6 +28,8 @@ def write_outputs(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> N
     publishing = invocation.request.publishing
     for output in publishing.outputs:
         _write(invocation, output, targets)
+    if publishing.load:
+        load(invocation, targets)
     for target in targets:
         for output in invocation.targets[target.label].outputs:
             _write(invocation, output, [target])
@@ -93,14 +96,7 @@ def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarg
             raise UsageError(message, hint="select one target, and one platform")
         _root_filesystem(invocation, output, images[0])
         return
-    for target in targets:
-        for image in target.images:
-            for layer in image.manifest.layers:
-                invocation.bring(layer)
-    written = [
-        LayoutImage(target.document, target.names, tuple(i.manifest for i in target.images))
-        for target in targets
-    ]
+    written = _brought(invocation, targets)
     try:
         if output.type == "docker":
             with _replacing(path) as stream:
@@ -114,6 +110,33 @@ def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarg
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise BuildError(message) from error
+
+
+def _brought(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> list[LayoutImage]:
+    """Bring all layers of images here, and return the images as they are written."""
+    for target in targets:
+        for image in target.images:
+            for layer in image.manifest.layers:
+                invocation.bring(layer)
+    return [
+        LayoutImage(target.document, target.names, tuple(i.manifest for i in target.images))
+        for target in targets
+    ]
+
+
+def load(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> None:
+    """Hand images to docker or podman; raises PublishError."""
+    from mkbuild.engine import daemon
+
+    place = daemon.address(invocation.request.publishing.docker_host, os.environ)
+    path = invocation.session.directory() / "image.tar"
+    with path.open("w+b") as stream:
+        dockerarchive.write(stream, _brought(invocation, targets), invocation.session.store)
+        stream.seek(0)
+        daemon.load(place, stream)
+    for target in targets:
+        names = ", ".join(target.names) or target.label
+        invocation.session.emit(Message("info", f"{place} has {names}"))
 
 
 def _root_filesystem(invocation: "Invocation", output: Output, image: BuiltImage) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mkbuild.buildfile.target import (
+    CacheSettings,
     DirectoryContext,
     GitContext,
     Target,
@@ -63,11 +64,19 @@ def open_workspace(request: BuildRequest, files: DiskFiles | None = None) -> Sel
     given = request.input
     if isinstance(given, DockerfileInput):
         target = _changed(lone_target(given), request)
-        workspace = Workspace(root=request.directory, targets={target.label: target})
+        cache = _limited(CacheSettings(), request)
+        workspace = Workspace(request.directory, {target.label: target}, cache=cache)
         return Selected(workspace, (target.label,))
     workspace = load_workspace(given, Path(request.directory), files)
     targets = {label: _changed(target, request) for label, target in workspace.targets.items()}
-    return Selected(replace(workspace, targets=targets), given.selection)
+    cache = _limited(workspace.cache, request)
+    return Selected(replace(workspace, targets=targets, cache=cache), given.selection)
+
+
+def _limited(cache: CacheSettings, request: BuildRequest) -> CacheSettings:
+    """Apply what flags say of the local store."""
+    ttl = request.caches.local_ttl
+    return cache if ttl is None else replace(cache, ttl=ttl)
 
 
 def load_workspace(
