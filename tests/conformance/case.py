@@ -39,8 +39,8 @@ class Case:
     @property
     def is_empty(self) -> bool:
         """Whether the last stage begins with nothing."""
-        last = [line for line in self.dockerfile.splitlines() if line.startswith("FROM ")][-1]
-        return last.split()[1] == "scratch"
+        bases = re.findall(r"^\ufeff?FROM (\S+)", self.dockerfile, re.IGNORECASE | re.MULTILINE)
+        return bool(bases) and bases[-1] == "scratch"
 
 
 class Bench:
