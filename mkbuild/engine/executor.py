@@ -16,6 +16,7 @@ from mkbuild.events import Event, Status, StepFinished, StepOutput, StepStarted
 from mkbuild.execute.filestep import Times, perform
 from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
+from mkbuild.filesystem.blacklist import without
 from mkbuild.filesystem.diff import Diff
 from mkbuild.plan.actions import Base, Node, RunBody, inputs
 from mkbuild.plan.image import PlannedImage
@@ -216,6 +217,9 @@ class Executor:
     def _run(self, work: Work, states: tuple[StateID, ...]) -> None:
         started = time.monotonic()
         diff, lossy = self._perform(work, states)
+        blacklist = self._policy(work.action.target).blacklist
+        if blacklist:
+            diff = without(diff, self._states.index(states[0]), blacklist)
         after, toc = self._states.record(states[0], diff)
         result = StepResult(states, after, toc, lossy, time.monotonic() - started)
         assert work.content_key is not None  # noqa: S101 -- look_up_content has set it
