@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.case import Case, directory, link
+from tests.conformance.case import Case, Content, directory, link
 
 pytestmark = pytest.mark.root
 
@@ -36,7 +36,7 @@ def unix_socket(path: Path) -> None:
     path.chmod(0o600)
 
 
-TREE = {"t/a": "A", "t/s/b": "B", "t/s/c.txt": "C", "t/l": link("a"), "x": (0o755, "X")}
+TREE: dict[str, Content] = {"t/a": "A", "t/s/b": "B", "t/s/c.txt": "C", "t/l": link("a"), "x": (0o755, "X")}
 
 CASES = {
     # where to

@@ -121,7 +121,7 @@ CASES = {
         "FROM busybox\nWORKDIR /a/../b//c/\n", config={"WorkingDir": "/a/../b//c/"}, tree={"b": DIR, "b/c": DIR}
     ),
     "of a variable, of nothing, relative to nothing": Case(
-        "FROM busybox\nENV D=/x/\nWORKDIR w\nWORKDIR $D\nWORKDIR \"$NONE\"\n", config={"WorkingDir": "/x/"},
+        'FROM busybox\nENV D=/x/\nWORKDIR w\nWORKDIR $D\nWORKDIR "$NONE"\n', config={"WorkingDir": "/x/"},
         tree={"w": DIR, "x": DIR},
     ),
     "of a user": Case(
