@@ -90,4 +90,4 @@ class Finisher:
 def _dockerfile(context: DirectoryContext | GitContext, dockerfile: str) -> str:
     if isinstance(context, DirectoryContext):
         return posixpath.normpath(posixpath.join(context.path, dockerfile))
-    return posixpath.normpath(posixpath.join(context.subdirectory, dockerfile))
+    return posixpath.normpath(dockerfile)

@@ -106,7 +106,7 @@ class Target:
     """One image that can be built.
 
     ``label`` is the name for targets of the workspace's root directory, else ``//dir:name``.
-    ``dockerfile`` is absolute for a directory context, relative to its root for a git one, and
+    ``dockerfile`` is absolute for a directory context, relative to the context for a git one, and
     unused where ``dockerfile_inline`` is set. ``target`` names the stage (None: the last).
     ``timestamps`` is an epoch in seconds where it is a number. Tags, labels and args may hold the
     placeholders that ``interpolate.resolve_inputs`` fills. An empty ``platforms`` means the host's.

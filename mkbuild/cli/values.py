@@ -18,7 +18,7 @@ from mkbuild.buildfile.target import (
 from mkbuild.errors import UsageError
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_GIT = re.compile(r"(https?|git|ssh)://|git@[\w.-]+:", re.IGNORECASE)
+_GIT = re.compile(r"(https?|git|ssh|file)://|git@[\w.-]+:", re.IGNORECASE)
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _DURATION = re.compile(f"(?:{_PART.pattern})+")
 

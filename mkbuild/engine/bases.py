@@ -18,6 +18,7 @@ from mkbuild import digest as digests
 from mkbuild.buildfile.target import LayoutContext, Pull
 from mkbuild.cache.protocol import KeyValue, Record
 from mkbuild.digest import Digest
+from mkbuild.engine.lock import Pins
 from mkbuild.errors import ArchiveError, MkbuildError, PullError
 from mkbuild.execute.states import BaseLayer, States
 from mkbuild.oci import platform as platforms
@@ -54,10 +55,12 @@ class Bases:
         store: FileStore,
         known: KeyValue,
         resolver: Callable[[], "Resolver"],
+        pins: Pins,
         *,
         offline: bool,
     ) -> None:
         """``resolver`` is called when a connection is needed; ``states`` learns of every base."""
+        self._pins = pins
         self._store = store
         self._known = known
         self._resolver = resolver
@@ -75,10 +78,12 @@ class Bases:
         """Return an image of a registry or its mirrors; raises PullError."""
         key = (str(reference), platform)
         if key not in self._images:
-            found = self._remembered(reference, platform, pull)
+            pinned = self._pins.image(reference, platform)
+            found = self._remembered(pinned, platform, pull)
             if found is None:
-                self._limit(reference, pull, time.time())
-                found = self._pulled(reference, platform)
+                self._limit(pinned, pull, time.time())
+                found = self._pulled(pinned, platform)
+            self._pins.found_image(reference, platform, found.manifest.digest)
             self._images[key] = self._planned(reference.familiar(), found)
             for layer in found.manifest.layers:
                 self._origins.setdefault(layer.digest, {})[reference] = None

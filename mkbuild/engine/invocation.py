@@ -1,5 +1,6 @@
 """One invocation of ``build``: plan all images, resolve, run what is left, finish the images."""
 
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.executor import Executor, StepReport, state_producers
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
+from mkbuild.engine.lock import Pins, open_pins
 from mkbuild.engine.planning import Planning
 from mkbuild.engine.preview import Preview, preview
 from mkbuild.engine.registries import RegistryAccess
-from mkbuild.engine.request import BuildRequest
+from mkbuild.engine.remotes import Remotes
+from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.resolution import Resolution, Resolver
 from mkbuild.engine.runners import Made, make_runner
 from mkbuild.engine.secrets import Secrets
@@ -27,14 +30,14 @@ from mkbuild.engine.workspace import Selected
 from mkbuild.errors import (
     BuildError,
     ExpectedCachedError,
-    NotYetError,
 )
 from mkbuild.events import RunFinished, RunStarted, TargetFinished
+from mkbuild.execute.filestep import remote_sources
 from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
 from mkbuild.oci.model import Descriptor, Platform
 from mkbuild.oci.reference import Reference
-from mkbuild.plan.actions import walk
+from mkbuild.plan.actions import Action, AddStep, Node, walk
 from mkbuild.plan.image import PlannedImage
 from mkbuild.schedule import local
 from mkbuild.schedule.local import Outcome
@@ -57,14 +60,23 @@ class Outcomes:
 class Invocation:
     """Builds some targets of a workspace; used once."""
 
-    def __init__(self, session: Session, request: BuildRequest, selected: Selected) -> None:
-        """Bind to a session; nothing happens yet."""
+    def __init__(
+        self,
+        session: Session,
+        request: BuildRequest,
+        selected: Selected,
+        pins: Pins | None = None,
+    ) -> None:
+        """Bind to a session; nothing happens yet. ``pins``: instead of those of the lock file."""
+        root = selected.workspace.root if isinstance(request.input, WorkspaceInput) else None
+        self.pins = pins or open_pins(request.sources.locked, root, os.environ)
+        self.remotes = Remotes(self.pins, session.directory, offline=request.sources.offline)
         self.session = session
         self.request = request
         self.workspace = selected.workspace
         self.targets: Mapping[str, Target] = selected.workspace.targets
         self.secrets = Secrets(self.targets)
-        self.contexts = Contexts(self.targets, session.digests, self._checkout)
+        self.contexts = Contexts(self.targets, session.digests, self.remotes.checkout)
         self.registries = RegistryAccess(
             self.workspace.registries,
             request.sources,
@@ -75,6 +87,7 @@ class Invocation:
             session.store,
             session.known,
             lambda: self.registries.resolver(session.store),
+            self.pins,
             offline=request.sources.offline,
         )
         self.cache, self.homes = open_caches(
@@ -93,16 +106,23 @@ class Invocation:
         self.planning = Planning(
             self.workspace,
             self.bases,
-            self._checkout,
+            self.remotes.checkout,
             changes=request.changes,
             directory=Path(request.directory),
         )
         self._resolution: Resolution | None = None
         self._made: Made | None = None
 
-    def _checkout(self, context: GitContext) -> Path:
-        message = f"a git repository as context ({context.url}) cannot be built from yet"
-        raise NotYetError(message, hint="clone it, and name the directory")
+    def read_remotes(self, nodes: Iterable[Node]) -> None:
+        """Fetch all that some nodes, and the contexts of the targets, take from elsewhere."""
+        for target in self.targets.values():
+            for source in (target.context, *target.contexts.values()):
+                if isinstance(source, GitContext):
+                    self.remotes.checkout(source)
+        for node in nodes:
+            if isinstance(node, Action) and isinstance(node.body, AddStep):
+                for url in remote_sources(node.body):
+                    self.remotes.tree(node.body, url)
 
     # Building.
 
@@ -139,7 +159,7 @@ class Invocation:
             cache=self.cache,
             policy=self.planning.policy,
             secrets=self.secrets.present,
-            scratch=self.session.directory,
+            remotes=self.remotes,
             forced=forced,
             always=self.request.caches.always,
         )

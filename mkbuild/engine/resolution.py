@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from mkbuild.action import ActionKey, StateID, StepResult
 from mkbuild.cache.protocol import ActionCache
 from mkbuild.digest import Digest
 from mkbuild.engine.contexts import Contexts
-from mkbuild.execute.filestep import Inputs, fetch, key_part, remote_sources
+from mkbuild.engine.remotes import Remotes
+from mkbuild.execute.filestep import Inputs, key_part, remote_sources
 from mkbuild.execute.mounts import mount_step
 from mkbuild.execute.states import States
 from mkbuild.filesystem.source import SourceTree
@@ -79,7 +79,7 @@ class Resolver:
         cache: ActionCache,
         policy: Callable[[str], Policy],
         secrets: Callable[[str], frozenset[str]],
-        scratch: Callable[[], Path],
+        remotes: Remotes,
         forced: frozenset[ActionKey] = frozenset(),
         always: bool = False,
     ) -> None:
@@ -89,10 +89,9 @@ class Resolver:
         self._cache = cache
         self._policy = policy
         self._secrets = secrets
-        self._scratch = scratch
+        self._remotes = remotes
         self._forced = forced
         self._always = always
-        self._remotes: dict[tuple[str, ...], SourceTree] = {}
 
     def resolve(self, ends: Iterable[Node]) -> Resolution:
         """Compute every key, and look all of them up in one batch."""
@@ -201,7 +200,8 @@ class Resolver:
         parent = self._states.source(before) if before else None
         remotes: Mapping[str, SourceTree] = {}
         if isinstance(action.body, AddStep):
-            remotes = {url: self._remote(action.body, url) for url in remote_sources(action.body)}
+            body = action.body
+            remotes = {url: self._remotes.tree(body, url) for url in remote_sources(body)}
         if source is None:
             return Inputs(parent=parent)
         if isinstance(source, ContextInput):
@@ -216,8 +216,3 @@ class Resolver:
         ignored = context.ignore.excluded if context.ignore is not None else None
         return Inputs(tree=context.tree, remotes=remotes or {}, ignored=ignored)
 
-    def _remote(self, step: AddStep, url: str) -> SourceTree:
-        name = (url, step.checksum or "", str(step.keep_git_dir), str(step.unpack))
-        if name not in self._remotes:
-            self._remotes[name] = fetch(step, url, self._scratch())
-        return self._remotes[name]

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mkbuild.errors import PullError, StepError
@@ -19,15 +19,18 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 _TREE = "tree"
 
 
-def checkout(ref: GitRef, scratch: Path) -> Path:
+def checkout(
+    ref: GitRef, scratch: Path, found: Callable[[str], None] = lambda _: None
+) -> Path:
     """Fetch what is meant into a directory that is empty and ours; return where the files are.
 
-    ``keep_git_dir`` keeps ``.git``, with nothing in it that tells when or where it was fetched.
+    ``found`` is told the commit's hash. ``keep_git_dir`` keeps ``.git``, with nothing in it that tells when or where it was fetched.
     Raises PullError where it cannot be had, StepError where it is not what was expected.
     """
     git = _Git(scratch / _TREE, scratch)
     git.fetch(ref)
     git.verify(ref)
+    found(git.run("rev-parse", "HEAD"))
     if ref.submodules and (git.tree / ".gitmodules").is_file():
         git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
     place = _inside(git.tree, ref)

@@ -14,6 +14,7 @@ from mkbuild.execute.select import normalize
 _PROTOCOL = re.compile(r"([a-zA-Z0-9]+)://")
 _SCP = re.compile(r"([a-zA-Z0-9_-]+@[a-zA-Z0-9.-]+:[^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _REF = re.compile(r"[^-+:^~?*\[\\\s\x00-\x1f\x7f][^:^~?*\[\\\s\x00-\x1f\x7f]*")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TRUE, _FALSE = {"", "1", "t", "true"}, {"0", "f", "false"}
 
 
@@ -64,6 +65,11 @@ def _described(remote: str, fragment: str, query: str) -> GitRef:
     if found.ref and not is_ref(found.ref):
         raise StepError(f"{found.ref!r} cannot be the name of a branch, tag or commit")
     return found
+
+
+def is_commit(name: str) -> bool:
+    """Whether a name is the whole hash of a commit, which means the same for ever."""
+    return _COMMIT.fullmatch(name) is not None
 
 
 def is_ref(name: str) -> bool:

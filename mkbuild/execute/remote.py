@@ -3,6 +3,7 @@
 What fetches them is imported where it is needed: most builds fetch nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,20 +32,23 @@ def fetch(step: AddStep, source: str, scratch: Path) -> SourceTree:
     ref = gitref.parse(source)
     if ref is None:
         return download(source, step.checksum, scratch)
-    return git_tree(_with_flags(ref, step), scratch)
+    return git_tree(with_flags(ref, step), scratch)
 
 
-def git_tree(ref: gitref.GitRef, scratch: Path) -> SourceTree:
-    """Check a repository out into an empty directory of ours, and walk it."""
+def git_tree(
+    ref: gitref.GitRef, scratch: Path, found: Callable[[str], None] = lambda _: None
+) -> SourceTree:
+    """Check a repository out into an empty directory of ours, and walk it (see git.checkout)."""
     from mkbuild.execute.git import checkout
 
-    place = checkout(ref, scratch)
+    place = checkout(ref, scratch, found)
     # Digests of a tree that is read once are not worth remembering: trouble with them neither.
     digests = FileDigests(scratch / "digests.sqlite", warn=lambda _: None)
     return scan(place, None, digests)
 
 
-def _with_flags(ref: gitref.GitRef, step: AddStep) -> gitref.GitRef:
+def with_flags(ref: gitref.GitRef, step: AddStep) -> gitref.GitRef:
+    """Return what an ADD's flags make of a reference; raises StepError where they disagree."""
     if step.checksum:
         if ref.checksum not in {"", step.checksum}:
             raise StepError(f"checksum mismatch {step.checksum!r} != {ref.checksum!r}")

@@ -235,7 +235,7 @@ def test_contexts_from_git() -> None:
     text = images("  a: {context: 'https://example.com/r.git#v1:sub', dockerfile: d/Dockerfile}\n")
     target = load_texts(text).targets["a"]
     assert target.context == GitContext("https://example.com/r.git", "v1", "sub")
-    assert target.dockerfile == "sub/d/Dockerfile"
+    assert target.dockerfile == "d/Dockerfile"
 
 
 def test_an_inline_dockerfile_keeps_its_own_variables() -> None:
