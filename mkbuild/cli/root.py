@@ -12,7 +12,6 @@ VERBS = {
     "Build": {
         "build": "Build images (the default verb).",
         "promote": "Let a tag stand for finished images; nothing is built.",
-        "promote": "Let a tag stand for finished images; nothing is built.",
     },
     "Images": {
         "push": "Push an image of a docker-save archive.",
@@ -28,8 +27,6 @@ VERBS = {
     "Write": {
         "lint": "Check Dockerfiles and build files.",
         "schema": "Print the JSON schema of build files.",
-        "lock": "Pin what base images, URLs and git refs stand for.",
-        "lock": "Pin what base images, URLs and git refs stand for.",
         "lock": "Pin what base images, URLs and git refs stand for.",
     },
     "Machine": {
