@@ -1,5 +1,6 @@
 """From parsed flags to a :class:`BuildRequest`."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,7 @@ def _lone(given: _Given, context: str, file: str | None) -> DockerfileInput:
     return DockerfileInput(
         context=values.main_context(context, here),
         dockerfile=file,
+        text=_standard_input() if file == "-" else None,
         tags=given.many("tag"),
         target=given.text("target"),
         contexts=dict(values.context(text, here) for text in given.many("build_context")),
@@ -152,6 +154,10 @@ def _lone(given: _Given, context: str, file: str | None) -> DockerfileInput:
         add_hosts=dict(values.add_host(text) for text in given.many("add_host")),
         replicas=given.many("replica"),
     )
+
+
+def _standard_input() -> str:
+    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
 
 
 def _workspace(given: _Given, selection: tuple[str, ...], file: str | None) -> WorkspaceInput:

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +49,32 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
                     check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
                 outcomes = invocation.build(labels)
                 _log(request, outcomes, recorder, started)
-                if outcomes.error is None and not outcomes.skipped:
-                    targets = list(outcomes.targets.values())
-                    write_outputs(invocation, targets)
-                    publish(invocation, targets)
-                    if asked is not None and may_be_kept(request):
-                        events = [event for _, event in recorder.events]
-                        keep(asked, Witness(request, invocation, files, outcomes, events, began))
+                _deliver(invocation, outcomes, started)
+                good = outcomes.error is None and not outcomes.skipped
+                if good and asked is not None and may_be_kept(request):
+                    events = [event for _, event in recorder.events]
+                    keep(asked, Witness(request, invocation, files, outcomes, events, began))
             finally:
                 invocation.close()
     finally:
         reporter.close()
     return _status(outcomes)
+
+
+def _deliver(invocation: Invocation, outcomes: Outcomes, started: float) -> None:
+    """Write and publish what was built, and say last of all how the run ended."""
+    delivered = False
+    try:
+        if outcomes.error is None and not outcomes.skipped:
+            targets = list(outcomes.targets.values())
+            write_outputs(invocation, targets)
+            publish(invocation, targets)
+            delivered = True
+    finally:
+        if outcomes.summary is not None:
+            seconds = time.time() - started
+            ok = outcomes.summary.ok and delivered
+            invocation.session.emit(replace(outcomes.summary, ok=ok, seconds=seconds))
 
 
 def _log(request: BuildRequest, outcomes: Outcomes, recorder: Recorder, started: float) -> None:

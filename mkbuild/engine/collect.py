@@ -82,6 +82,8 @@ def collect(
 def _collect_trees(storage: Path, ttl: int, max_size: int | None, bound: float) -> Freed:
     trees = TreeStore(storage / "snapshots")
     trees.clean()
+    # What stays outlasts a power cut from here on; no build waits for its own trees to be synced.
+    trees.sync()
     known = sorted(trees, key=lambda tree: tree.used)
     total = sum(tree.size for tree in known)
     oldest = time.time() - ttl

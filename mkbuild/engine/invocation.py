@@ -55,6 +55,8 @@ class Outcomes:
     resolution: Resolution | None = None
     error: BaseException | None = None
     skipped: tuple[str, ...] = ()
+    summary: RunFinished | None = None
+    """What is to be reported when everything is written and published."""
 
 
 class Invocation:
@@ -272,14 +274,12 @@ class Invocation:
         self._tell_lossy(resolution)
         reports = executor.reports.values()
         ran = sum(report.status == "ran" for report in reports)
-        self.session.emit(
-            RunFinished(
-                ok=outcome.ok,
-                seconds=time.monotonic() - started,
-                ran=ran,
-                hits=len(reports) - ran,
-                skipped=len(outcome.skipped),
-            )
+        outcomes.summary = RunFinished(
+            ok=outcome.ok,
+            seconds=time.monotonic() - started,
+            ran=ran,
+            hits=len(reports) - ran,
+            skipped=len(outcome.skipped),
         )
         return outcomes
 

@@ -37,11 +37,12 @@ class DockerfileInput:
     """A lone Dockerfile: ``context`` is an absolute directory, or a git URL (checked).
 
     ``dockerfile`` is absolute (relative to the root of a git context), None for ``Dockerfile`` in
-    the context, ``-`` for standard input.
+    the context, ``-`` where ``text`` holds it, read from standard input.
     """
 
     context: str
     dockerfile: str | None = None
+    text: str | None = None
     tags: tuple[str, ...] = ()
     target: str | None = None
     contexts: Mapping[str, ContextSource] = field(default_factory=dict)

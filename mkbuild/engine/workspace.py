@@ -111,9 +111,10 @@ def lone_target(given: DockerfileInput) -> Target:
     return Target(
         label=name,
         name=name,
-        location=Location(dockerfile),
+        location=Location(dockerfile if given.text is None else "stdin"),
         context=context,
         dockerfile=dockerfile,
+        dockerfile_inline=given.text,
         target=given.target,
         contexts=given.contexts,
         tags=(*given.tags, *given.replicas),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faults import FakeRegistry, Handler
 from tests.support.command import Mkbuild, registries
+from tests.support.faults import FakeRegistry, Handler
 from tests.support.registry import RealRegistry
 
 pytestmark = [pytest.mark.root, pytest.mark.registry]
@@ -138,3 +138,18 @@ def test_a_publication_killed_between_two_tags_is_finished_by_the_next(mkbuild: 
         there = {repository for repository, tag in registry.manifests if tag == "1"}
         assert there == {"acme/base", "acme/app"}
         assert not list((mkbuild.storage / "publications").glob("*.json"))
+
+
+def test_the_summary_comes_last(mkbuild: Mkbuild) -> None:
+    with FakeRegistry() as registry:
+        where = ("--var", f"REGISTRY={registry.address}", "--progress", "json")
+        done = mkbuild.run("build", *where, "--push")
+        assert done.returncode == 0, done.stderr
+        events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+        assert events[-1].lower().replace("-", "") == "runfinished"
+        registry.fail("PUT", "/manifests/1$", *[lambda handler: handler.error(400, "NO")] * 20)
+        (mkbuild.directory / "version").write_text("2")
+        done = mkbuild.run("build", *where, "--push")
+        assert done.returncode == 7
+        last = json.loads(done.stdout.splitlines()[-1])
+        assert last["ok"] is False
