@@ -77,7 +77,7 @@ class Invocation:
         self.request = request
         self.workspace = selected.workspace
         self.targets: Mapping[str, Target] = selected.workspace.targets
-        self.secrets = Secrets(self.targets)
+        self.secrets = Secrets(self.targets, self.workspace.root)
         self.contexts = Contexts(self.targets, session.digests, self.remotes.checkout)
         self.registries = RegistryAccess(
             self.workspace.registries,
@@ -200,9 +200,27 @@ class Invocation:
             on_cancel=self._cancel,
         )
         lost = _lost(outcome, resolution)
+        if lost is None and outcome.ok:
+            lost = self._lost_files(images, resolution)
         if lost is not None:
             return Outcomes(error=local.first_error(outcome)), lost
         return self._finish(images, resolution, executor, outcome, started), None
+
+    def _lost_files(
+        self, images: Mapping[Part, PlannedImage], resolution: Resolution
+    ) -> ActionKey | None:
+        """Return a step whose result is gone, of images whose very files are asked for."""
+        for (label, _), image in images.items():
+            outputs = (*self.request.publishing.outputs, *self.targets[label].outputs)
+            if not any(output.type in {"tar", "local"} for output in outputs):
+                continue
+            state = resolution.state(image.node)
+            try:
+                self.states.index(state)
+                self.states.trees(state)
+            except LostStateError as error:
+                return _producer(error, resolution)
+        return None
 
     def state_of(self, image: PlannedImage) -> StateID:
         """Return the state of an image, once it is built."""
@@ -349,13 +367,19 @@ def _reports(planned: PlannedImage, resolution: Resolution, executor: Executor) 
 
 def _lost(outcome: Outcome, resolution: Resolution) -> ActionKey | None:
     """Return the step whose cached result turned out to be gone, where that is what failed."""
+    if outcome.interrupted:
+        return None
     for error in outcome.failed.values():
         if isinstance(error, LostStateError):
-            work = state_producers(resolution).get(error.state)
-            if work is None:
-                raise BuildError(str(error)) from error
-            return work.key
+            return _producer(error, resolution)
     return None
+
+
+def _producer(error: LostStateError, resolution: Resolution) -> ActionKey:
+    work = state_producers(resolution).get(error.state)
+    if work is None:
+        raise BuildError(str(error)) from error
+    return work.key
 
 
 def _not_cached(resolution: Resolution) -> str:
