@@ -1,0 +1,238 @@
+"""Other tools' build files as drafts of ours: compose, bake (HCL and JSON), skaffold."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from mkbuild.engine.draft import Draft
+from mkbuild.errors import UsageError
+
+_VARIABLE = re.compile(r"[A-Za-z_]\w*(\.\w+)?")
+_EXPRESSION = re.compile(r"(?<!\$)\$\{([^}]*)\}")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+def compose(path: Path) -> Draft:
+    """Read a compose file: the services that are built; raises UsageError."""
+    document, draft = _yaml(path), Draft()
+    defaults = _dotenv(path.with_name(".env"))
+
+    def text(value: object) -> str:
+        return draft.text(value, defaults)
+
+    for name, service in (document.get("services") or {}).items():
+        build = service.get("build")
+        if build is None:
+            continue
+        build = {"context": build} if isinstance(build, str) else build
+        tags = [text(tag) for tag in (service.get("image"), *build.get("tags", ())) if tag]
+        draft.add(
+            str(name),
+            {
+                "context": text(build.get("context", ".")),
+                "dockerfile": text(build.get("dockerfile")),
+                "dockerfile_inline": build.get("dockerfile_inline"),
+                "target": text(build.get("target")),
+                "args": _pairs(build.get("args"), text),
+                "contexts": {
+                    key: value.replace("service:", "target:", 1)
+                    for key, value in _pairs(build.get("additional_contexts"), text).items()
+                },
+                "labels": _pairs(build.get("labels"), text),
+                "platforms": [text(item) for item in build.get("platforms", ())],
+                "tags": tags,
+                "secrets": _compose_secrets(build, document, text),
+                "no_cache": build.get("no_cache"),
+                "add_hosts": _pairs(build.get("extra_hosts"), text, separators="=:"),
+                "network": build.get("network")
+                if build.get("network") in {"none", "host"}
+                else None,
+            },
+        )
+    return draft
+
+
+def bake(path: Path) -> Draft:
+    """Read a bake file, HCL or JSON; raises UsageError."""
+    document, draft = _bake_document(path), Draft()
+    for name, variable in (document.get("variable") or {}).items():
+        draft.variables[name] = {"default": draft.text(variable.get("default"), {})}
+    for name, group in (document.get("group") or {}).items():
+        draft.groups[name] = list(group.get("targets") or ())
+
+    def text(value: object) -> str:
+        return draft.text(value, {})
+
+    for name, target in (document.get("target") or {}).items():
+        inherited = [text(item) for item in target.get("inherits") or ()]
+        default = "" if inherited else "."
+        draft.add(
+            name,
+            {
+                "inherits": inherited,
+                "name": text(target.get("name")),
+                "matrix": {
+                    key: [text(item) for item in values]
+                    for key, values in (target.get("matrix") or {}).items()
+                },
+                "context": text(target.get("context", default)),
+                "dockerfile": text(target.get("dockerfile")),
+                "dockerfile_inline": target.get("dockerfile-inline"),
+                "target": text(target.get("target")),
+                "args": _pairs(target.get("args"), text),
+                "contexts": _pairs(target.get("contexts"), text),
+                "labels": _pairs(target.get("labels"), text),
+                "platforms": [text(item) for item in target.get("platforms") or ()],
+                "tags": [text(item) for item in target.get("tags") or ()],
+                "secrets": [_csv(item) for item in target.get("secret") or ()],
+                "no_cache": target.get("no-cache"),
+                "no_cache_filter": [text(item) for item in target.get("no-cache-filter") or ()],
+                "add_hosts": _pairs(target.get("extra-hosts"), text),
+            },
+        )
+    return draft
+
+
+def skaffold(path: Path) -> Draft:
+    """Read a skaffold file: the artifacts that docker or kaniko builds; raises UsageError."""
+    draft = Draft()
+    artifacts = (_yaml(path).get("build") or {}).get("artifacts") or []
+    names = {item["image"]: str(item["image"]).rpartition("/")[2] for item in artifacts}
+    for item in artifacts:
+        docker = item.get("docker") or item.get("kaniko") or {}
+        other = [key for key in item if key in {"buildpacks", "jib", "bazel", "ko", "custom"}]
+        if other:
+            draft.notes.append(f"{item['image']} is built by {other[0]}: left out")
+            continue
+        args = {key: str(value) for key, value in (docker.get("buildArgs") or {}).items()}
+        for needed in item.get("requires") or ():
+            args[needed.get("alias") or needed["image"]] = names[needed["image"]]
+        draft.add(
+            names[item["image"]],
+            {
+                "context": item.get("context", "."),
+                "dockerfile": docker.get("dockerfile"),
+                "target": docker.get("target"),
+                "args": args,
+                "tags": [item["image"]],
+                "no_cache": docker.get("noCache"),
+                "secrets": [
+                    {key: secret[key] for key in ("id", "src", "env") if key in secret}
+                    for secret in docker.get("secrets") or ()
+                ],
+            },
+        )
+    return draft
+
+
+READERS: Mapping[str, tuple[Callable[[Path], Draft], Sequence[str]]] = {
+    "compose": (compose, ("compose.yaml", "compose.yml", "docker-compose.yml")),
+    "bake": (bake, ("docker-bake.hcl", "docker-bake.json")),
+    "skaffold": (skaffold, ("skaffold.yaml",)),
+}
+"""How each tool's file is read, and what it is called where nobody says it."""
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} is no mapping")
+    return document
+
+
+def _pairs(found: object, text: Callable[[object], str], separators: str = "=") -> dict[str, str]:
+    """Read what is a mapping, or a list of ``KEY=VALUE``; KEY alone is the environment's."""
+    if isinstance(found, Mapping):
+        return {
+            str(key): f"${{env.{key}:-}}" if value is None else text(value)
+            for key, value in found.items()
+        }
+    pairs: dict[str, str] = {}
+    for item in cast("Sequence[str]", found or ()):
+        match = re.match(f"([^{separators}]*)[{separators}](.*)", str(item), re.DOTALL)
+        if match is None:
+            pairs[str(item)] = f"${{env.{item}:-}}"
+        else:
+            pairs[match[1]] = text(match[2])
+    return pairs
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+
+
+def _compose_secrets(
+    build: Mapping[str, Any], document: Mapping[str, Any], text: Callable[[object], str]
+) -> list[dict[str, str]]:
+    declared = document.get("secrets") or {}
+    found = []
+    for item in build.get("secrets", ()):
+        source = item if isinstance(item, str) else item["source"]
+        settings = declared.get(source) or {}
+        secret = {"id": source if isinstance(item, str) else item.get("target", source)}
+        if "file" in settings:
+            secret["src"] = text(settings["file"])
+        elif "environment" in settings:
+            secret["env"] = text(settings["environment"])
+        found.append(secret)
+    return found
+
+
+def _csv(item: object) -> dict[str, str]:
+    if isinstance(item, Mapping):
+        return {key: str(item[key]) for key in ("id", "src", "env") if key in item}
+    pairs = dict(part.partition("=")[::2] for part in str(item).split(","))
+    return {key: pairs[key] for key in ("id", "src", "env") if key in pairs}
+
+
+def _bake_document(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            return cast("dict[str, Any]", json.loads(text))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    try:
+        import hcl2
+    except ImportError as error:
+        raise UsageError(
+            "reading HCL needs python-hcl2", hint="pip install 'mkbuild[bake]', or use a JSON file"
+        ) from error
+    try:
+        options = hcl2.SerializationOptions(preserve_heredocs=False)
+        blocks = hcl2.loads(text, serialization_options=options)
+    except Exception as error:  # its parser's own
+        raise UsageError(f"{path} is no HCL: {str(error).splitlines()[0]}") from error
+    document: dict[str, Any] = {}
+    for kind in ("variable", "group", "target"):
+        for block in blocks.get(kind, ()):
+            for name, body in block.items():
+                document.setdefault(kind, {})[_plain(name)] = _plain(body)
+    return document
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- whatever HCL holds
+    """Undo how python-hcl2 shows strings (in quotes) and expressions (without)."""
+    if isinstance(value, Mapping):
+        return {str(k).strip('"'): _plain(v) for k, v in value.items() if str(k)[:2] != "__"}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    quoted = len(value) > 1 and value[0] == value[-1] == '"'
+    text = value[1:-1] if quoted else f"${{{value}}}"
+    if not all(_VARIABLE.fullmatch(name) for name in _EXPRESSION.findall(text)):
+        message = f"the expression {value} cannot be taken over"
+        raise UsageError(message, hint="write its value, or a variable with a default")
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text)
