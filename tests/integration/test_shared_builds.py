@@ -1,6 +1,7 @@
 """Two machines that share their caches: what one has built, the other does not run."""
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -9,7 +10,7 @@ import pytest
 
 from mkbuild.engine.build import plan
 from mkbuild.progress.recorder import Recorder
-from tests.support.computer import Computer
+from tests.support.computer import Computer, write
 from tests.support.nginx import NginxServer
 from tests.support.redis import RedisServer
 from tests.support.registry import RealRegistry
@@ -97,3 +98,42 @@ def edit(directory: Path, old: str, new: str) -> str:
     text = file.read_text().replace(old, new)
     file.write_text(text)
     return next(line for line in text.splitlines() if line.startswith("RUN"))
+
+
+def test_what_is_pushed_is_accepted_and_outlives_the_registrys_garbage_collection(
+    tmp_path: Path,
+) -> None:
+    work = write(
+        tmp_path / "work",
+        {
+            "app/Dockerfile": "FROM busybox AS b\nRUN echo > /b\nFROM b\n"
+            "RUN ln /b /c && rm /bin/ls\n"
+        },
+    )
+    with RealRegistry(tmp_path / "registry") as registry:
+        image = f"{registry.address}/app"
+        remote = f"{{type: registry, ref: '{registry.address}/cache'}}"
+        text = f"version: 1\nimages: {{app: {{context: app, tags: ['{image}']}}}}\n"
+        write(work, {"BUILD.yaml": f"{text}cache: {{remotes: [{remote}]}}\n"})
+        layout = tmp_path / "layout"
+        output = f"type=oci,dest={layout},tar=false"
+        first = Computer(tmp_path / "one").build(work, "app", "--push", "-o", output)
+        assert first.warnings == ()
+        pulled = tmp_path / "pulled"
+        for source in (f"docker://{image}:latest", f"oci:{layout}:{image}"):
+            command = ["skopeo", "copy", "-q", "--src-tls-verify=false", source]
+            subprocess.run([*command, f"oci:{pulled}:x"], check=True)
+            bundle = tmp_path / uuid4().hex
+            subprocess.run(
+                ["umoci", "unpack", "--image", f"{pulled}:x", str(bundle)],
+                check=True,
+                capture_output=True,
+            )
+            assert (bundle / "rootfs" / "b").samefile(bundle / "rootfs" / "c")
+            assert not (bundle / "rootfs" / "bin" / "ls").exists()
+        registry.garbage_collect()
+        tree = tmp_path / "tree"
+        second = Computer(tmp_path / "two").build(work, "app", "-o", f"type=local,dest={tree}")
+        assert second.warnings == ()
+        assert second.ran() == set()
+        assert (tree / "c").exists()
