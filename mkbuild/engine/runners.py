@@ -51,6 +51,6 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
         overlay=choice.overlay,
         allow=frozenset(behaviour.allow),
     )
-    caches = CacheMounts(session.storage / "mounts")
+    caches = CacheMounts(session.storage / "mounts", single_id=session.single_id)
     mounts = Mounts(states, caches, contexts, secrets, policy)
     return Made(Runner(choice.sandbox, states, mounts, settings), choice.sandbox)

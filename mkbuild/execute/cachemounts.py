@@ -39,9 +39,10 @@ class CacheMount:
 class CacheMounts:
     """The cache directories of a store."""
 
-    def __init__(self, root: Path) -> None:
-        """Keep them below ``root``."""
+    def __init__(self, root: Path, *, single_id: bool = False) -> None:
+        """Keep them below ``root``; with ``single_id`` all are the only user's there is."""
         self._root = root
+        self._single_id = single_id
 
     @contextmanager
     def use(self, mount: CacheMount, fill: Fill | None = None) -> Iterator[Path]:
@@ -70,7 +71,8 @@ class CacheMounts:
             return path
         if fill is not None:
             fill(path)
-        os.chown(path, mount.uid, mount.gid)
+        if not self._single_id:
+            os.chown(path, mount.uid, mount.gid)
         path.chmod(mount.mode)
         return path
 

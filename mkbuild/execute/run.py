@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mkbuild.action import StateID
-from mkbuild.errors import NotYetError, StepError
-from mkbuild.execute import identity
+from mkbuild.errors import StepError
+from mkbuild.execute import foreign, identity
 from mkbuild.execute.mounts import Mounts
 from mkbuild.execute.rootfs import Disk, OverlayRootfs, TreeRootfs
 from mkbuild.execute.states import States
+from mkbuild.execute.takeover import ModifyfsRootfs, Takeover
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
@@ -28,8 +29,8 @@ class RunSettings:
 
     ``policy``: of a target. ``hosts``, ``resolv``: contents of the files of these names.
     ``environment``: variables that every command gets where it does not set them itself.
-    ``overlay``: whether the sandbox mounts overlays; else it is given full trees. ``allow``: what
-    commands may ask for, such as ``security.insecure``.
+    ``overlay``: whether the sandbox mounts overlays; else it is given full trees, or what is taken
+    over (``takeover``). ``allow``: what commands may ask for, such as ``security.insecure``.
     """
 
     policy: Callable[[str], Policy]
@@ -39,6 +40,7 @@ class RunSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
     disk: Disk = field(default_factory=Disk)
     overlay: bool = True
+    takeover: Takeover | None = None
     allow: frozenset[str] = frozenset()
 
 
@@ -69,10 +71,9 @@ class Runner:
         body = action.body
         assert isinstance(body, RunBody)  # noqa: S101 -- the caller dispatches
         self._check(action, body)
-        kind = OverlayRootfs if self._settings.overlay else TreeRootfs
         with (
             ExitStack() as stack,
-            kind(self._states, state_of(action.parent), self._settings.disk) as root,
+            self._rootfs(state_of(action.parent)) as root,
         ):
             user = identity.run_user(root.index, body.user)
             mounts, variables = self._mounts.bind(action, state_of, scratch, stack)
@@ -98,12 +99,19 @@ class Runner:
             diff = root.collect(self._settings.policy(action.target).epoch)
         return RunResult(diff, outcome.lossy)
 
+    def _rootfs(self, parent: StateID) -> OverlayRootfs | TreeRootfs | ModifyfsRootfs:
+        settings = self._settings
+        if settings.takeover is not None:
+            return ModifyfsRootfs(settings.takeover, self._states, parent)
+        kind = OverlayRootfs if settings.overlay else TreeRootfs
+        return kind(self._states, parent, settings.disk)
+
     def _check(self, action: Action, body: RunBody) -> None:
         """Refuse what this build may not do, or cannot do here."""
         native = platforms.host(os.uname().machine)
-        if (action.platform.os, action.platform.architecture) != (native.os, native.architecture):
-            message = f"RUN for {action.platform} cannot be executed on {native} yet"
-            raise NotYetError(message, hint="FROM --platform=$BUILDPLATFORM runs a stage natively")
+        if foreign.is_foreign(action.platform, native) and not foreign.is_emulated(action.platform):
+            message = f"RUN for {action.platform} needs an emulator on {native}: there is none"
+            raise StepError(message, hint=foreign.HINT)
         if body.security == "insecure" and "security.insecure" not in self._settings.allow:
             message = "RUN --security=insecure is not allowed"
             raise StepError(message, hint="--allow security.insecure allows it for this build")
@@ -131,14 +139,23 @@ def _failed(action: Action, status: int) -> StepError:
     return StepError(
         f"{command} ended with {how}",
         location=action.location,
-        hint=_STATUS_HINTS.get(status),
+        hint=_hint(action, status),
     )
 
 
+def _hint(action: Action, status: int) -> str | None:
+    native = platforms.host(os.uname().machine)
+    if status == NOT_EXECUTABLE and foreign.is_foreign(action.platform, native):
+        return f"{action.platform} needs an emulator here; {foreign.HINT}"
+    return _STATUS_HINTS.get(status)
+
+
+NOT_EXECUTABLE = 126
 SIGNALLED = 128
 SHOWN = 200
 _STATUS_HINTS = {
-    126: "the command was found, but is no executable of this image's platform, or lacks mode x",
+    NOT_EXECUTABLE: "the command was found, but is no executable of this image's platform, or "
+    "lacks mode x",
     127: "the command was not found: is its package installed in this stage, and is PATH right?",
     137: "it was killed: by the kernel for want of memory, or from outside",
 }

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from mkbuild import digest as digests
 from mkbuild.filesystem.diff import Diff
 from mkbuild.snapshot.materialise import write_tree
-from mkbuild.store.locks import exclusive, shared, try_exclusive
+from mkbuild.store.locks import shared, try_exclusive
 from mkbuild.store.temp import TempArea, sweep
 
 
@@ -84,14 +84,17 @@ class TreeStore:
         Where somebody else was first, theirs stays and this one goes. ``size``: its bytes.
         """
         path = self.path(name)
-        if self._record(path.name) is not None:
-            # Without the lock, which waits for those who have it in use.
-            return path
-        with exclusive(self._lock(path.name)):
-            if self._record(path.name) is None:
-                self._remove(path.name)
-                temp.tree.rename(path)
-                self._write_record(path.name, synced=False, size=size)
+        lock = self._lock(path.name)
+        # Never wait for the exclusive lock: whoever was first may have the tree in use for long.
+        while self._record(path.name) is None:
+            with try_exclusive(lock) as free:
+                if free and self._record(path.name) is None:
+                    self._remove(path.name)
+                    temp.tree.rename(path)
+                    self._write_record(path.name, synced=False, size=size)
+            if not free:
+                with shared(lock):  # which waits for the one who is publishing
+                    continue
         return path
 
     def materialise(self, diff: Diff, name: str) -> Path:

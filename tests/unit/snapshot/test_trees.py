@@ -174,3 +174,23 @@ def test_squash_merges_from_the_bottom(tmp_path: Path) -> None:
     merged = squash(parts, locate, tmp_path / "tree")
     assert sorted(look(tmp_path / "tree")) == ["c", "d", "d/b"]
     assert Index().apply(merged.toc, "x").get("d/a") is None
+
+
+class Overtaken(TreeStore):
+    """Finds no tree the first time it looks: somebody publishes and uses it just then."""
+
+    looked = False
+
+    def _record(self, key: str) -> dict[str, object] | None:
+        if not self.looked:
+            self.looked = True
+            return None
+        return super()._record(key)
+
+
+def test_who_comes_second_waits_for_nobody_who_has_the_tree_in_use(store: TreeStore) -> None:
+    first = store.materialise(MADE, NAME)
+    second = Overtaken(store.root)
+    with store.lease([NAME]), second.begin() as temp:
+        assert second.publish(temp, NAME) == first
+    assert look(first)["d/f"][4] == b"hello"

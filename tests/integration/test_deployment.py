@@ -1,0 +1,52 @@
+"""Examples for clusters and CI are what those accept; the documentation says what tests show."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.command import ROOT
+
+KUBERNETES = sorted((ROOT / "examples" / "kubernetes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", KUBERNETES, ids=lambda path: path.name)
+def test_manifests_are_what_kubernetes_accepts(path: Path) -> None:
+    validate = pytest.importorskip("kubernetes_validate")
+    for document in yaml.safe_load_all(path.read_text()):
+        validate.validate(document, "1.31", strict=True)
+
+
+def test_a_wrong_manifest_would_be_noticed() -> None:
+    validate = pytest.importorskip("kubernetes_validate")
+    document = next(yaml.safe_load_all((ROOT / "examples/kubernetes/job.yaml").read_text()))
+    document["spec"]["port"] = 1
+    with pytest.raises(validate.ValidationError):
+        validate.validate(document, "1.31", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("github-actions.yml", "vendor.github-workflows"), ("gitlab-ci.yml", "vendor.gitlab-ci")],
+)
+def test_pipelines_are_what_their_services_accept(name: str, schema: str) -> None:
+    pytest.importorskip("check_jsonschema")
+    transform = ["--data-transform", "gitlab-ci"] if "gitlab" in name else []
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *transform]
+    done = subprocess.run(
+        [*command, str(ROOT / "examples/ci" / name)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_documentation_names_what_chroot_does_not_stop() -> None:
+    test = (ROOT / "tests/integration/test_sandbox_escape.py").read_text()
+    declared = test.partition("NOT_STOPPED_BY_CHROOT = {")[2].partition("}")[0]
+    text = (ROOT / "docs/running.md").read_text()
+    rows = [line for line in text.splitlines() if line.endswith("| **not stopped** |")]
+    assert {re.findall(r"`([a-z_]+)`", row)[0] for row in rows} == set(
+        re.findall(r'"([a-z_]+)"', declared)
+    )
