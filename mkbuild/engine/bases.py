@@ -103,6 +103,10 @@ class Bases:
         image = _Image(manifest, config, lambda layer: layout.copy_blob(layer, self._store))
         return self._planned(f"oci-layout://{source.path}", image)
 
+    def archived(self, name: str, manifest: Manifest, config: ImageConfig) -> PlannedImage:
+        """Return an image whose layers are in the store already."""
+        return self._planned(name, _Image(manifest, config, lambda _: None))
+
     def _remembered(self, reference: Reference, platform: Platform, pull: Pull) -> _Image | None:
         """Return what a tag stood for when it was asked last, where that still counts."""
         if pull == "always" and reference.digest is None and not self._offline:
@@ -166,6 +170,10 @@ class Bases:
         """Return a base's layers as its manifest has them, lowest first."""
         image = self._found.get(base)
         return image.manifest.layers if image else ()
+
+    def digest(self, base: Base) -> Digest:
+        """Return the digest of a base's manifest."""
+        return self._found[base].manifest.digest
 
     def fetch(self, layer: BaseLayer) -> None:
         """Bring a base layer's blob into the store; raises PullError."""
