@@ -27,6 +27,7 @@ VERBS = {
     "Write": {
         "lint": "Check Dockerfiles and build files.",
         "schema": "Print the JSON schema of build files.",
+        "fmt": "Format build files.",
         "init": "Write a first build file.",
         "lock": "Pin what base images, URLs and git refs stand for.",
     },

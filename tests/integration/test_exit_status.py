@@ -104,3 +104,24 @@ def test_37_internal(
     monkeypatch.setenv("XDG_STATE_HOME", str(workspace / "state"))
     assert main(["--storage", "a-file/store"]) == 37
     assert "Please report it" in capsys.readouterr().err
+
+
+def test_3_a_build_file_is_not_formatted(workspace: Path) -> None:
+    assert main(["fmt", "--check"]) == 0
+    (workspace / "BUILD.yaml").write_text(BUILD + "\n\n")
+    assert main(["fmt", "--check"]) == 3
+    assert main(["fmt", "--diff"]) == 0
+    assert (workspace / "BUILD.yaml").read_text() == BUILD
+
+
+def test_6_the_lock_lacks_a_base(workspace: Path) -> None:
+    assert main(["build", "--locked"]) == 6
+    (workspace / "BUILD.lock").write_text("version: 1\n")
+    assert main(["build", "--locked"]) == 6
+    assert main(["build"]) == 0
+
+
+def test_1_out_of_date() -> None:
+    assert main(["-q"]) == 1
+    assert main([]) == 0
+    assert main(["-q"]) == 0
