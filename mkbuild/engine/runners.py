@@ -43,14 +43,15 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
         raise NotYetError(message, hint="--sandbox auto takes the best that works here")
     choice = detect.choose(mode, session.storage)
     session.emit(Message("debug", f"sandbox {choice.sandbox.mode}: {choice.reason}"))
+    disk = Disk(session.userxattr, session.single_id)
     settings = RunSettings(
         policy=policy,
         hosts=resolv.hosts,
         resolv=resolv.host_resolv_conf(),
-        disk=Disk(session.userxattr, session.single_id),
+        disk=disk,
         overlay=choice.overlay,
         allow=frozenset(behaviour.allow),
     )
     caches = CacheMounts(session.storage / "mounts", single_id=session.single_id)
-    mounts = Mounts(states, caches, contexts, secrets, policy)
+    mounts = Mounts(states, caches, contexts, secrets, policy, disk=disk, overlay=choice.overlay)
     return Made(Runner(choice.sandbox, states, mounts, settings), choice.sandbox)

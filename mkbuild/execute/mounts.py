@@ -5,11 +5,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from mkbuild import digest as digests
 from mkbuild.action import StateID
 from mkbuild.context.scan import ContextTree
 from mkbuild.errors import NotYetError, StepError
 from mkbuild.execute.cachemounts import CacheMount, CacheMounts
 from mkbuild.execute.filestep import Inputs, Times, perform
+from mkbuild.execute.rootfs import Disk, flattened
 from mkbuild.execute.states import States
 from mkbuild.filesystem.index import Index
 from mkbuild.location import Location
@@ -27,15 +29,23 @@ _NOWHERE = Location("bind mount")
 class Mounts:
     """Makes mounts real: secrets read, caches locked, contexts and states turned into trees."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the parts it connects
         self,
         states: States,
         caches: CacheMounts,
         contexts: Callable[[ContextInput], ContextTree],
         secrets: Callable[[str, str], bytes | None],
         policy: Callable[[str], Policy],
+        *,
+        disk: Disk,
+        overlay: bool,
     ) -> None:
-        """``secrets``: the value of a target's secret, by id; ``policy``: of a target."""
+        """``secrets``: the value of a target's secret, by id; ``policy``: of a target.
+
+        ``overlay``: whether the sandbox can show several trees as one.
+        """
+        self._disk = disk
+        self._overlay = overlay
         self._states = states
         self._caches = caches
         self._contexts = contexts
@@ -153,7 +163,7 @@ class Mounts:
         if isinstance(source, ContextInput):
             lowers: tuple[str, ...] = (self._context(source, subpath, scratch),)
         elif source is not None:
-            lowers = tuple(map(str, reversed(self._states.trees(state_of(source)))))
+            lowers = self._lowers(state_of(source), scratch)
         else:
             raise StepError(f"mount {planned.target} of type {mount.type} has no source")
         return MountSpec(
@@ -163,6 +173,17 @@ class Mounts:
             subpath=subpath,
             writable=not mount.readonly,
         )
+
+    def _lowers(self, state: StateID, scratch: Path) -> tuple[str, ...]:
+        """Return trees that show a state, topmost first: one alone where no overlay can be had."""
+        trees = self._states.trees(state)
+        if self._overlay or len(trees) <= 1:
+            return tuple(map(str, reversed(trees)))
+        tree = scratch / f"bind-{digests.hex_of(digests.of_value('mkbuild.bind.v1', state))}"
+        if not tree.exists():
+            tree.mkdir(mode=0o755)
+            write_tree(flattened(self._states, state), tree, single_id=self._disk.single_id)
+        return (str(tree),)
 
     def _context(self, source: ContextInput, subpath: str, scratch: Path) -> str:
         """Make what a bind mount shows of a context real: filtered, owned by root, unchanging."""
