@@ -36,7 +36,13 @@ def unix_socket(path: Path) -> None:
     path.chmod(0o600)
 
 
-TREE: dict[str, Content] = {"t/a": "A", "t/s/b": "B", "t/s/c.txt": "C", "t/l": link("a"), "x": (0o755, "X")}
+TREE: dict[str, Content] = {
+    "t/a": "A",
+    "t/s/b": "B",
+    "t/s/c.txt": "C",
+    "t/l": link("a"),
+    "x": (0o755, "X"),
+}
 
 CASES = {
     # where to
