@@ -26,6 +26,7 @@ from mkbuild.oci import platform as platforms
 from mkbuild.oci import reference as references
 from mkbuild.oci.model import ImageConfig
 from mkbuild.plan.image import PlannedImage
+from mkbuild.sandbox import detect
 from mkbuild.snapshot.materialise import write_tree
 from mkbuild.store import dockerarchive
 
@@ -34,7 +35,8 @@ class Transfers:
     """One invocation of these verbs; closes what it opened."""
 
     def __init__(self, storage: Path, sources: Sources, reporter: Reporter) -> None:
-        """Open the store; no connection is opened yet."""
+        """Open the store as a build does; no connection is opened yet."""
+        detect.enter("auto")
         self._reporter = reporter
         self._session = session = Session(storage, reporter, CacheSettings())
         self._registries = RegistryAccess({}, sources, Path.cwd(), session.emit)
