@@ -44,7 +44,7 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
                 session.emit(Message("debug", f"user namespace, {entered.mode}: {entered.reason}"))
             invocation = Invocation(session, request, selected)
             try:
-                labels = _labels(invocation, request, selected)
+                labels = wanted_labels(invocation, request, selected)
                 if request.behaviour.plan:
                     check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
                 outcomes = invocation.build(labels)
@@ -96,7 +96,9 @@ def _log(request: BuildRequest, outcomes: Outcomes, recorder: Recorder, started:
     Log(Path(request.storage)).write(document, started)
 
 
-def _labels(invocation: Invocation, request: BuildRequest, selected: Selected) -> tuple[str, ...]:
+def wanted_labels(
+    invocation: Invocation, request: BuildRequest, selected: Selected
+) -> tuple[str, ...]:
     """Return the labels that are wanted, and check that nothing needs itself."""
     if not isinstance(request.input, WorkspaceInput):
         return selected.selection
@@ -118,7 +120,7 @@ def plan(request: BuildRequest, reporter: Reporter) -> Preview:
         with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
             invocation = Invocation(session, request, selected)
             try:
-                return invocation.preview(_labels(invocation, request, selected))
+                return invocation.preview(wanted_labels(invocation, request, selected))
             finally:
                 invocation.close()
     finally:
