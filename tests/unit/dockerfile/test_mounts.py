@@ -123,3 +123,17 @@ def test_any_text_is_read_or_refused(raw: str) -> None:
     except DockerfileError:
         return
     assert mount.type in mounts.TYPES
+
+
+@pytest.mark.parametrize(
+    ("raw", "target", "expected"),
+    [
+        ("type=secret,id=a,target=/x/b", "/x/b", "a"),
+        ("type=secret,source=a,target=/x/b", "/x/b", "a"),
+        ("type=secret,target=/x/b", "/x/b", "b"),
+        ("type=ssh", "", "ssh:default"),
+        ("type=ssh,id=a", "", "ssh:a"),
+    ],
+)
+def test_credentials_have_ids(raw: str, target: str, expected: str) -> None:
+    assert mounts.parse(raw, expand).credential(target) == expected

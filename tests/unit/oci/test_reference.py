@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mkbuild.digest import Digest
 from mkbuild.errors import UserError
-from mkbuild.oci.reference import Reference, parse
+from mkbuild.oci.reference import Reference, among, parse
 
 HEX = "a" * 64
 
@@ -101,3 +101,22 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
     except UserError:
         return
     assert parse(str(reference)) == reference
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "expected"),
+    [
+        ("alpine", {"alpine"}, "alpine"),
+        ("docker.io/library/alpine:latest", {"alpine"}, "alpine"),
+        ("alpine", {"library/alpine", "x"}, "library/alpine"),
+        ("alpine:3", {"alpine"}, None),
+        ("alpine:3", {"docker.io/alpine:3"}, "docker.io/alpine:3"),
+        ("Not A Name", {"Not A Name"}, "Not A Name"),
+        ("Not A Name", {"alpine"}, None),
+        ("alpine", set(), None),
+    ],
+)
+def test_a_name_is_found_among_others_by_what_it_means(
+    name: str, names: set[str], expected: str | None
+) -> None:
+    assert among(name, names) == expected
