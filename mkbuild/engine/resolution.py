@@ -78,7 +78,7 @@ class Resolver:
         states: States,
         cache: ActionCache,
         policy: Callable[[str], Policy],
-        secrets: Callable[[str], frozenset[str]],
+        secrets: Callable[[str], Mapping[str, str]],
         remotes: Remotes,
         forced: frozenset[ActionKey] = frozenset(),
         always: bool = False,
@@ -109,6 +109,9 @@ class Resolver:
             if key not in found.works:
                 forced = self._always or node.no_cache or key in self._forced
                 found.works[key] = Work(node, key, components, parts, forced=forced)
+            elif node.no_cache and not found.works[key].action.no_cache:
+                # Whoever shares the step with a target that wants no cached one gets the new one.
+                found.works[key].action, found.works[key].forced = node, True
         self._look_up(found)
         return found
 
@@ -149,7 +152,7 @@ class Resolver:
     def _components(
         self, action: Action, parents: Iterable[str], parts: Iterable[Digest | None]
     ) -> Components:
-        secrets = self._secrets(action.target) if isinstance(action.body, RunBody) else frozenset()
+        secrets = self._secrets(action.target) if isinstance(action.body, RunBody) else {}
         return keys.components(
             action, list(parents), list(parts), self._policy(action.target), secrets
         )

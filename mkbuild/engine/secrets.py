@@ -11,15 +11,33 @@ from mkbuild.errors import StepError
 class Secrets:
     """The secrets that targets declare, by target and id."""
 
-    def __init__(self, targets: Mapping[str, Target]) -> None:
-        """Know the targets; no value is read yet."""
+    def __init__(self, targets: Mapping[str, Target], root: str) -> None:
+        """Know the targets of the workspace at ``root``; no value is read yet."""
         self._targets = targets
+        self._root = root
+        self._sources: dict[str, set[str]] = {}
+        for secret in (secret for target in targets.values() for secret in target.secrets):
+            self._sources.setdefault(secret.id, set()).add(self._source(secret))
 
-    def present(self, target: str) -> frozenset[str]:
-        """Return the ids of the secrets and agents that a target has."""
+    def present(self, target: str) -> Mapping[str, str]:
+        """Return the ids of the secrets and agents that a target has, each with its source.
+
+        The source is empty where all targets that have the secret agree on it: it must tell
+        apart the steps of targets that do not, and no machine from another.
+        """
         found = self._targets[target]
-        secrets = {secret.id for secret in found.secrets if _is_there(secret)}
-        return frozenset(secrets | {f"ssh:{agent.id}" for agent in found.ssh})
+        secrets = {
+            secret.id: self._source(secret) if len(self._sources[secret.id]) > 1 else ""
+            for secret in found.secrets
+            if _is_there(secret)
+        }
+        return secrets | {f"ssh:{agent.id}": "" for agent in found.ssh}
+
+    def _source(self, secret: Secret) -> str:
+        """Return where a secret comes from, the same in every checkout."""
+        if secret.src is None:
+            return f"env:{secret.env or secret.id}"
+        return f"src:{os.path.relpath(secret.src, self._root)}"
 
     def value(self, target: str, name: str) -> bytes | None:
         """Return a secret's value, None where the target has none; raises StepError."""

@@ -64,13 +64,14 @@ def components(
     parents: Sequence[str],
     parts: Sequence[Digest | None],
     policy: Policy,
-    secrets: frozenset[str],
+    secrets: Mapping[str, str],
 ) -> Components:
     """Return the components of an action's key.
 
     ``parents``: definition keys or states of ``inputs(action)``, in order; ``parts``: digests of
     what the action reads of its sources, None where only the parents tell; ``secrets``: ids of the
-    secrets and agents that are there.
+    secrets and agents that are there (those as ``ssh:ID``), each with where it comes from where
+    that tells it from others of the same id.
     """
     body = action.body
     values: dict[str, Canonical] = {"instruction": type(body).__name__}
@@ -99,8 +100,10 @@ def components(
     return Components(values)
 
 
-def _mount(mount: Mount, target: str, source: object, secrets: frozenset[str]) -> Canonical:
+def _mount(mount: Mount, target: str, source: object, secrets: Mapping[str, str]) -> Canonical:
     """A mount as it enters keys: its options and whether a secret is there, never its value."""
+    credential = mount.credential(target) if mount.type in {"secret", "ssh"} else ""
+    origin = secrets.get(credential)
     return {
         "type": mount.type,
         "target": target,
@@ -108,7 +111,7 @@ def _mount(mount: Mount, target: str, source: object, secrets: frozenset[str]) -
         "origin": "context" if isinstance(source, ContextInput) else "state" if source else "",
         "readonly": mount.readonly,
         "id": mount.id,
-        "present": mount.id in secrets,
+        "present": origin or origin is not None,
         "required": mount.required,
         "uid": mount.uid,
         "gid": mount.gid,

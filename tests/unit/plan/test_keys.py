@@ -1,5 +1,7 @@
 """Keys: pinned, and different wherever a result may be."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,9 +25,9 @@ def key(
     parents: tuple[str, ...] = ("parent",),
     parts: tuple[digests.Digest | None, ...] = (),
     policy: Policy | None = None,
-    secrets: frozenset[str] = frozenset(),
+    secrets: Mapping[str, str] | None = None,
 ) -> str:
-    return keys.components(found, parents, parts, policy or Policy(), secrets).key()
+    return keys.components(found, parents, parts, policy or Policy(), secrets or {}).key()
 
 
 def test_golden_states() -> None:
@@ -115,10 +117,31 @@ def test_what_comes_from_outside_counts() -> None:
         key(run, policy=Policy(epoch=1)),
         key(run, policy=Policy(blacklist=("/x",))),
         key(run, policy=Policy(preserve_root=True)),
-        key(run, secrets=frozenset({"s"})),
+        key(run, secrets={"s": ""}),
+        key(run, secrets={"s": "env:ONE"}),
+        key(run, secrets={"s": "env:OTHER"}),
     }
-    assert len(found) == 9
-    assert key(run, secrets=frozenset({"unrelated"})) == key(run)
+    assert len(found) == 11
+    assert key(run, secrets={"unrelated": ""}) == key(run)
+
+
+@pytest.mark.parametrize(
+    ("mount", "name"),
+    [
+        ("type=secret,target=/run/secrets/s", "s"),
+        ("type=secret,source=s", "s"),
+        ("type=ssh", "ssh:default"),
+        ("type=ssh,id=k", "ssh:k"),
+    ],
+)
+def test_what_names_a_secret_or_agent_tells_whether_it_is_there(mount: str, name: str) -> None:
+    run = action(f"RUN --mount={mount} x")
+    assert key(run, secrets={name: ""}) != key(run)
+
+
+def test_a_cache_of_the_id_of_a_secret_is_none() -> None:
+    run = action("RUN --mount=type=cache,id=s,target=/c x")
+    assert key(run, secrets={"s": ""}) == key(run)
 
 
 def run_on(platform: Platform) -> Action:
