@@ -51,7 +51,7 @@ class Lock:
             document["urls"] = dict(sorted(self.urls.items()))
         if self.git:
             document["git"] = dict(sorted(self.git.items()))
-        text = yaml.safe_dump(document, sort_keys=False, width=1000, allow_unicode=True)
+        text = yaml.safe_dump(document, sort_keys=False, width=1000)
         return _HEADER + text
 
 
@@ -74,8 +74,10 @@ def read(path: Path) -> Lock | None:
 
 
 def _parse(document: Any) -> Lock:  # noqa: ANN401 -- whatever the file holds
-    if document["version"] != VERSION:
-        raise ValueError(f"version {document['version']!r} is not {VERSION}")
+    if not isinstance(document, dict):
+        raise TypeError("it holds no mapping")
+    if document.get("version") != VERSION:
+        raise ValueError(f"its version is {document.get('version')!r}, not {VERSION}")
     images = {
         str(name): {str(platform): digests.parse(pin) for platform, pin in pins.items()}
         for name, pins in (document.get("images") or {}).items()
