@@ -118,7 +118,7 @@ def examine(directory: Path) -> list[Finding]:
         findings.append(Finding(name, not why, why or "works"))
     chroot = may_chroot()
     detail = "works, without walls" if chroot else "needs root with CAP_SYS_CHROOT"
-    return [*findings, Finding("chroot sandbox", chroot, detail), _cgroups()]
+    return [*findings, Finding("chroot sandbox", chroot, detail)]
 
 
 def _tried(directory: Path, *, overlay: bool, root: bool, refused: str) -> str:
@@ -144,8 +144,3 @@ def _filter() -> Finding:
     works = bool(seccomp.program(os.uname().machine))
     detail = "docker's default list" if works else "no system-call table for this machine"
     return Finding("seccomp filter", works, detail)
-
-
-def _cgroups() -> Finding:
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    return Finding("cgroups", unified, "v2" if unified else "not v2: no limits of resources")
