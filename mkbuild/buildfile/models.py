@@ -148,7 +148,7 @@ class SettingsModel(Model):
     no_cache_filter: list[Text] = Field(
         default_factory=list, description="Stages whose steps run in any case."
     )
-    compression: Literal["gzip", "zstd", "none"] = Field(
+    compression: Literal["gzip", "zstd", "none", "speed", "size"] = Field(
         default="gzip", description="How layers are compressed."
     )
 

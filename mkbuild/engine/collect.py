@@ -99,7 +99,11 @@ def _collect_trees(storage: Path, ttl: int, max_size: int | None, bound: float) 
 
 def _mounts(storage: Path) -> list[Path]:
     root = storage / "mounts"
-    return [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    return (
+        [path for path in root.iterdir() if path.is_dir() and path.name != "tmp"]
+        if root.is_dir()
+        else []
+    )
 
 
 def _collect_mounts(storage: Path, ttl: int, bound: float) -> Freed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 from mkbuild.action import ActionKey, LayerRecord, StateID, StatePair, StepResult
 from mkbuild.cache.tiered import TieredCache
@@ -20,11 +21,14 @@ from mkbuild.filesystem.blacklist import without
 from mkbuild.filesystem.diff import Diff
 from mkbuild.plan.actions import Base, Node, RunBody, inputs
 from mkbuild.plan.image import PlannedImage
-from mkbuild.plan.keys import Policy
+from mkbuild.plan.keys import Policy, layer_pair
 from mkbuild.schedule.machine import Node as Job
 from mkbuild.snapshot.layerwrite import Compression, write_layer
 
 Emit = Callable[[Event], None]
+
+Wanted: TypeAlias = tuple[StatePair, str]
+"""A layer by the states that it lies between, and how it is compressed."""
 
 COMPRESSIONS = {
     "gzip": Compression(),
@@ -111,7 +115,7 @@ class Executor:
             )
             graph[name] = Job(needs, weights.get(work.action.target, 1))
             self._jobs[name] = partial(self._step, work)
-        known = self._known_layers(image for image, _ in images)
+        known = self._known_layers(images)
         for image, kind in images:
             self._layer_jobs(image, kind, known, names, graph)
         if self._cache.shares_layers:
@@ -142,7 +146,7 @@ class Executor:
         self,
         image: PlannedImage,
         kind: str,
-        known: Mapping[StatePair, LayerRecord],
+        known: Mapping[Wanted, LayerRecord],
         names: Mapping[ActionKey, str],
         graph: dict[str, Job],
     ) -> None:
@@ -158,29 +162,31 @@ class Executor:
             graph[name] = Job(needs)
             self._jobs[name] = partial(self._layer, (before, after), kind)
 
-    def _known_layers(self, images: Iterable[PlannedImage]) -> Mapping[StatePair, LayerRecord]:
+    def _known_layers(
+        self, images: Iterable[tuple[PlannedImage, str]]
+    ) -> Mapping[Wanted, LayerRecord]:
         """Look up the layers between states that are known, and leave out those that are gone."""
-        pairs: dict[StatePair, None] = {}
-        for image in images:
+        wanted: dict[StatePair, Wanted] = {}
+        for image, kind in images:
             for before, after in _spans(image):
                 try:
                     pair = (self._resolution.state(before), self._resolution.state(after))
                 except KeyError:
                     break
                 if pair[0] != pair[1]:
-                    pairs[pair] = None
-        found = self._cache.get_layers(list(pairs))
+                    wanted[layer_pair(*pair, kind)] = (pair, kind)
+        found = self._cache.get_layers(list(wanted))
         there = self._cache.available(found.values())
-        return {pair: record for pair, record in found.items() if record.digest in there}
+        return {wanted[pair]: record for pair, record in found.items() if record.digest in there}
 
     def _at_hand(
-        self, nodes: tuple[Node, Node], kind: str, known: Mapping[StatePair, LayerRecord]
+        self, nodes: tuple[Node, Node], kind: str, known: Mapping[Wanted, LayerRecord]
     ) -> bool:
         pair = (self._resolution.state(nodes[0]), self._resolution.state(nodes[1]))
         if pair[0] == pair[1]:
             return True
-        record = known.get(pair)
-        if record is None or not matches(record, kind):
+        record = known.get((pair, kind))
+        if record is None:
             return False
         self.layers[pair, kind] = record
         return True
@@ -297,15 +303,12 @@ class Executor:
         with self._states.exclusive(f"layer {kind} {pair}"):
             if (pair, kind) in self.layers:
                 return
-            record = self._cache.get_layers([pair]).get(pair)
-            if (
-                record is None
-                or not matches(record, kind)
-                or record.digest not in self._cache.available([record])
-            ):
+            key = layer_pair(*pair, kind)
+            record = self._cache.get_layers([key]).get(key)
+            if record is None or record.digest not in self._cache.available([record]):
                 diff = self._states.diff(*pair)
                 record = write_layer(diff, self._states.store, COMPRESSIONS[kind])
-                self._cache.put_layer(pair, record, replace=True, share=not self._lossy(nodes))
+                self._cache.put_layer(key, record, replace=True, share=not self._lossy(nodes))
             self.layers[pair, kind] = record
 
     def _lossy(self, nodes: tuple[Node, Node]) -> bool:
@@ -328,12 +331,6 @@ def _spans(image: PlannedImage) -> Iterable[tuple[Node, Node]]:
     """Return the nodes that an image's layers lie between."""
     nodes: list[Node] = [image.base, *(link.action for link in image.chain if link.cut)]
     return pairwise(nodes)
-
-
-def matches(record: LayerRecord, kind: str) -> bool:
-    """Whether a layer is compressed as asked."""
-    suffix = {"none": "tar", "zstd": "tar+zstd"}.get(kind, "tar+gzip")
-    return record.media_type.endswith(suffix)
 
 
 def _started(work: Work) -> StepStarted:

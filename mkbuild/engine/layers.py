@@ -46,15 +46,16 @@ class LayerSource:
         self._userxattr = userxattr
         self._single_id = single_id
 
-    def base_toc(self, layer: BaseLayer, below: StateTree) -> tuple[Digest, Toc]:
+    def base_toc(self, layer: BaseLayer, below: StateTree, *, contents: bool) -> tuple[Digest, Toc]:
         """Return a base layer's TOC: remembered, or read from its blob."""
         with below.states.exclusive(f"base {layer.diff_id} {below.state}"):
             names = _names(layer, below)
             remembered = self._cache.get_bases(names)
             for name in names:
-                toc = self.toc(remembered[name], contents=False) if name in remembered else None
+                toc = self.toc(remembered[name], contents=contents) if name in remembered else None
                 if toc is not None:
                     return remembered[name], toc
+            # Never seen here, or what is remembered of it is gone: the layer itself tells.
             content = self._read(layer, below, None)
             return self._remember(layer, below, content), content.toc
 

@@ -8,12 +8,13 @@ another directory while the first is in use, ``shared`` lets everybody in.
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild import digest as digests
 from mkbuild.digest import Canonical
+from mkbuild.store.temp import TempArea, remove_tree
 
 Fill = Callable[[Path], None]
 """Writes the first content of a new cache directory (``from=``) into an empty one."""
@@ -43,10 +44,16 @@ class CacheMounts:
         """Keep them below ``root``; with ``single_id`` all are the only user's there is."""
         self._root = root
         self._single_id = single_id
+        self._emptied: set[str] = set()
 
     @contextmanager
-    def use(self, mount: CacheMount, fill: Fill | None = None) -> Iterator[Path]:
-        """Hold a cache directory for one command."""
+    def use(
+        self, mount: CacheMount, fill: Fill | None = None, *, fresh: bool = False
+    ) -> Iterator[Path]:
+        """Hold a cache directory for one command.
+
+        ``fresh``: it begins empty, where this is the first of our commands that has it.
+        """
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = 0
         while True:
@@ -59,10 +66,21 @@ class CacheMounts:
                     number += 1
                     continue
                 os.utime(lock)
+                if fresh and name not in self._emptied:
+                    self._empty(self._root / name)
+                self._emptied.add(name)
                 yield self._directory(self._root / name, mount, fill)
                 return
             finally:
                 os.close(lock)
+
+    def _empty(self, path: Path) -> None:
+        """Take a directory away; whoever has it open elsewhere keeps what he has."""
+        with TempArea(self._root) as area:
+            gone = area.name()
+            with suppress(FileNotFoundError):
+                path.rename(gone)
+                remove_tree(gone)
 
     def _directory(self, path: Path, mount: CacheMount, fill: Fill | None) -> Path:
         try:

@@ -24,7 +24,8 @@ def checkout(
 ) -> Path:
     """Fetch what is meant into a directory that is empty and ours; return where the files are.
 
-    ``found`` is told the commit's hash. ``keep_git_dir`` keeps ``.git``, with nothing in it that tells when or where it was fetched.
+    ``found`` is told the commit's hash. ``keep_git_dir`` keeps ``.git``, with nothing in it that
+    tells when or where it was fetched.
     Raises PullError where it cannot be had, StepError where it is not what was expected.
     """
     git = _Git(scratch / _TREE, scratch)

@@ -15,7 +15,6 @@ from mkbuild.execute.rootfs import Disk, flattened
 from mkbuild.execute.states import States
 from mkbuild.filesystem.index import Index
 from mkbuild.location import Location
-from mkbuild.oci.model import Platform
 from mkbuild.plan.actions import Action, ContextInput, CopyStep, Node, RunBody, RunMount
 from mkbuild.plan.keys import Policy
 from mkbuild.sandbox.spec import MountSpec
@@ -77,7 +76,7 @@ class Mounts:
                 message = "RUN --mount=type=ssh cannot be executed yet"
                 raise NotYetError(message, hint="give the key as a secret")
             elif mount.type == "cache":
-                found.append(self._cache(planned, state_of, action.platform, stack))
+                found.append(self._cache(planned, state_of, action, stack))
             else:
                 found.append(self._bind(planned, state_of, scratch))
         if body.script is not None:
@@ -126,13 +125,13 @@ class Mounts:
         self,
         planned: RunMount,
         state_of: Callable[[Node], StateID],
-        platform: Platform,
+        action: Action,
         stack: ExitStack,
     ) -> MountSpec:
         mount = planned.mount
         wanted = CacheMount(
             id=mount.id or os.path.normpath(planned.target),
-            architecture=platform.architecture,
+            architecture=action.platform.architecture,
             sharing=mount.sharing or "shared",
             uid=mount.uid or 0,
             gid=mount.gid or 0,
@@ -147,7 +146,7 @@ class Mounts:
                 diff = perform(step, Index(), Inputs(tree=tree), Times(created=0), directory)
                 write_tree(diff, directory)
 
-        directory = stack.enter_context(self._caches.use(wanted, fill))
+        directory = stack.enter_context(self._caches.use(wanted, fill, fresh=action.no_cache))
         return MountSpec(
             "cache", planned.target, source=str(directory), writable=not mount.readonly
         )

@@ -156,7 +156,8 @@ def flattened(states: States, state: StateID) -> Diff:
     tree = states.source(state)
     builder = DiffBuilder(Index())
     leaders: dict[tuple[str, str], str] = {}
-    for file in tree.index.walk():
+    index = states.full_index(state)
+    for file in index.walk():
         entry = file.entry
         leader = leaders.setdefault((file.origin, file.inode), entry.path)
         if leader != entry.path and entry.type == "f":
@@ -165,6 +166,6 @@ def flattened(states: States, state: StateID) -> Diff:
             builder.put(
                 entry,
                 tree.source(file) if entry.type == "f" and entry.size else None,
-                embedded=tree.index.embedded(entry.path),
+                embedded=index.embedded(entry.path),
             )
     return builder.finish()

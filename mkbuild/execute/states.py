@@ -21,7 +21,7 @@ from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Toc
 from mkbuild.oci.model import Descriptor
-from mkbuild.plan.keys import next_state
+from mkbuild.plan.keys import COMPRESSIONS, layer_pair, next_state
 from mkbuild.snapshot import merge
 from mkbuild.snapshot.trees import TreeStore
 from mkbuild.store.protocol import BlobStore
@@ -48,8 +48,13 @@ class BaseLayer:
 class Layers(Protocol):
     """Layers by their blobs: fetched from where they are, read, unpacked. Thread-safe."""
 
-    def base_toc(self, layer: BaseLayer, below: "StateTree") -> tuple[Digest, Toc]:
-        """Return what a base layer holds, fetching no more than it takes; raises PullError."""
+    def base_toc(
+        self, layer: BaseLayer, below: "StateTree", *, contents: bool
+    ) -> tuple[Digest, Toc]:
+        """Return what a base layer holds, fetching no more than it takes; raises PullError.
+
+        Without ``contents`` files may lack theirs.
+        """
         ...
 
     def unpack_base(self, layer: BaseLayer, below: "StateTree") -> Path:
@@ -163,10 +168,8 @@ class States:
     def _toc(self, state: StateID, *, contents: bool = False) -> tuple[Digest, Toc]:
         step = self._steps[state]
         if isinstance(step.what, BaseLayer):
-            digest, toc = self.layers.base_toc(step.what, self.source(step.before))
-            if contents and any(e.content is None and e.size for e in toc.entries):
-                toc = self.layers.toc(digest, contents=True) or toc
-            return digest, toc
+            below = self.source(step.before)
+            return self.layers.base_toc(step.what, below, contents=contents)
         held = self._held.get(step.what)
         if held is not None:
             return step.what, held.toc
@@ -195,7 +198,11 @@ class States:
         tree = self.keep(step.what) or self.write(step.what, self._held.get(step.what))
         if tree is not None:
             return step.before, tree
-        pairs = [(before, state) for before in self._ancestors(state)]
+        pairs = [
+            layer_pair(before, state, kind)
+            for before in self._ancestors(state)
+            for kind in COMPRESSIONS
+        ]
         known = self.cache.get_layers(pairs)
         for pair in pairs:
             if pair in known:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mkbuild import digest as digests
-from mkbuild.action import ActionKey, StateID
+from mkbuild.action import ActionKey, StateID, StatePair
 from mkbuild.digest import Canonical, Digest
 from mkbuild.dockerfile.mounts import Mount
 from mkbuild.oci.model import Platform
@@ -57,6 +57,17 @@ def next_state(before: StateID, toc: Digest | None) -> StateID:
     if toc is None:
         return before
     return StateID(digests.of_value("mkbuild.state.v1", [before, toc]))
+
+
+COMPRESSIONS = ("gzip", "zstd", "none", "speed", "size")
+"""The ways in which a layer can be compressed, the usual one first."""
+
+
+def layer_pair(before: StateID, after: StateID, compression: str) -> StatePair:
+    """Return what a layer is remembered by: its states, and how it is compressed where unusual."""
+    if compression == COMPRESSIONS[0]:
+        return before, after
+    return before, StateID(digests.of_value("mkbuild.compressed.v1", [after, compression]))
 
 
 def components(
