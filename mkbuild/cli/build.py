@@ -11,14 +11,16 @@ from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.options import Command
 from mkbuild.cli.request import make_request
 
+_BARE = {"--push": "--push=", "--modifyfs": "--modifyfs=true"}
+
 
 class BuildCommand(Command):
-    """Reads a bare ``--push`` as one without a registry, whatever stands behind it."""
+    """Reads bare flags that may have a value as such, whatever stands behind them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments."""
         end = args.index("--") if "--" in args else len(args)
-        head = ["--push=" if word == "--push" else word for word in args[:end]]
+        head = [_BARE.get(word, word) for word in args[:end]]
         return super().parse_args(ctx, head + args[end:])
 
 

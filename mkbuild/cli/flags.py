@@ -137,9 +137,17 @@ lone_flags = combine(
 
 makisu_flags = combine(
     option("--commit", group=MAKISU, type=click.Choice(["implicit", "explicit"]), help="Layers."),
-    option("--modifyfs", group=MAKISU, is_flag=True, help="RUN may take over /."),
+    option(
+        "--modifyfs",
+        group=MAKISU,
+        type=click.Choice(["true", "false", "force"]),
+        metavar="[=force]",
+        help="RUN may take over /; with =force even where it looks like a host's.",
+    ),
     option("--preserve-root", group=MAKISU, is_flag=True, help="Put / back afterwards."),
-    option("--blacklist", group=MAKISU, multiple=True, metavar="[!]PATH", help="Left out of layers."),
+    option(
+        "--blacklist", group=MAKISU, multiple=True, metavar="[!]PATH", help="Left out of layers."
+    ),
     option("--dest", group=MAKISU, metavar="FILE", help="Write a docker-save tar."),
     option("--replica", group=MAKISU, multiple=True, metavar="NAME", help="Push there as well."),
     _registry_config,

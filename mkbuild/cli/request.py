@@ -67,12 +67,6 @@ def make_request(
     for name in ("docker_version", "docker_scheme"):
         if params.get(name):
             click.echo(f"warning: --{name.replace('_', '-')} does nothing here", err=True)
-    if params.get("modifyfs"):
-        raise NotYetError(
-            "--modifyfs lets RUN take over the root directory of a throwaway container, as Makisu"
-            " does; this mkbuild cannot do that yet",
-            hint="without it RUN is boxed: by namespaces, or --sandbox=chroot where those are shut",
-        )
     for name in _NOT_YET:
         if params.get(name):
             raise NotYetError(f"--{name.replace('_', '-')} cannot be obeyed yet")
@@ -249,6 +243,6 @@ def _behaviour(given: _Given) -> Behaviour:
         interactive=given.flag("interactive"),
         plan=given.path("plan"),
         sandbox=given.text("sandbox") or "auto",
-        modifyfs=given.flag("modifyfs"),
+        modifyfs=given.text("modifyfs") or "false",
         allow=given.many("allow"),
     )

@@ -35,6 +35,7 @@ from mkbuild.events import RunFinished, RunStarted, TargetFinished
 from mkbuild.execute.filestep import remote_sources
 from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
+from mkbuild.execute.takeover import Takeover
 from mkbuild.oci.model import Descriptor, Platform
 from mkbuild.oci.reference import Reference
 from mkbuild.plan.actions import Action, AddStep, Node, walk
@@ -133,11 +134,16 @@ class Invocation:
         started = time.monotonic()
         images = self._images(labels)
         forced: set[ActionKey] = set()
-        while True:
-            outcomes, lost = self._attempt(images, frozenset(forced), started)
-            if lost is None or lost in forced:
-                return outcomes
-            forced.add(lost)
+        try:
+            while True:
+                outcomes, lost = self._attempt(images, frozenset(forced), started)
+                if lost is None or lost in forced:
+                    return outcomes
+                forced.add(lost)
+        finally:
+            # Before results are written: what is restored would remove them.
+            if self._made is not None and self._made.takeover is not None:
+                self._made.takeover.restore()
 
     def preview(self, labels: tuple[str, ...]) -> Preview:
         """Say what a build would do; nothing runs, and no layer is fetched."""
@@ -254,8 +260,14 @@ class Invocation:
             policy=self.planning.policy,
             contexts=self.contexts.tree,
             secrets=self.secrets.value,
+            take_over=self._take_over,
         )
         return self._made.runner
+
+    def _take_over(self) -> Takeover:
+        from mkbuild.engine.modifyfs import take_over
+
+        return take_over(self.request, Path(self.workspace.root), self.targets)
 
     def _cancel(self) -> None:
         if self._made is not None:

@@ -13,6 +13,7 @@ from mkbuild.buildfile.target import (
     Ssh,
 )
 
+ModifyfsChoice: TypeAlias = Literal["false", "true", "force"]
 SandboxMode: TypeAlias = Literal["auto", "namespace", "chroot", "modifyfs"]
 CompressionChoice: TypeAlias = Literal["gzip", "zstd", "none", "speed", "size"]
 
@@ -129,7 +130,7 @@ class Behaviour:
     interactive: bool = False
     plan: str | None = None
     sandbox: SandboxMode = "auto"
-    modifyfs: bool = False
+    modifyfs: ModifyfsChoice = "false"
     allow: tuple[str, ...] = ()
 
 

@@ -6,25 +6,28 @@ from dataclasses import dataclass
 from mkbuild.context.scan import ContextTree
 from mkbuild.engine.request import Behaviour
 from mkbuild.engine.session import Session
-from mkbuild.errors import NotYetError
 from mkbuild.events import Message
 from mkbuild.execute.cachemounts import CacheMounts
 from mkbuild.execute.mounts import Mounts
 from mkbuild.execute.rootfs import Disk
 from mkbuild.execute.run import Runner, RunSettings
 from mkbuild.execute.states import States
+from mkbuild.execute.takeover import Takeover
 from mkbuild.plan.actions import ContextInput
 from mkbuild.plan.keys import Policy
 from mkbuild.sandbox import detect, resolv
+from mkbuild.sandbox.chroot import ChrootSandbox
+from mkbuild.sandbox.detect import Choice
 from mkbuild.sandbox.spec import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A runner and its sandbox."""
+    """A runner, its sandbox, and what that took over."""
 
     runner: Runner
     sandbox: Sandbox
+    takeover: Takeover | None = None
 
 
 def make_runner(  # noqa: PLR0913 -- the parts it connects
@@ -35,23 +38,28 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
     policy: Callable[[str], Policy],
     contexts: Callable[[ContextInput], ContextTree],
     secrets: Callable[[str, str], bytes | None],
+    take_over: Callable[[], Takeover],
 ) -> Made:
     """Choose a sandbox and bind it to an invocation; raises SandboxError."""
     mode = behaviour.sandbox
+    takeover = None
     if mode == "modifyfs":
-        message = "--sandbox modifyfs cannot run commands yet"
-        raise NotYetError(message, hint="--sandbox auto takes the best that works here")
-    choice = detect.choose(mode, session.storage)
+        takeover = take_over()
+        choice = Choice(ChrootSandbox("modifyfs"), overlay=False, reason="chosen")
+    else:
+        choice = detect.choose(mode, session.storage)
     session.emit(Message("debug", f"sandbox {choice.sandbox.mode}: {choice.reason}"))
     disk = Disk(session.userxattr, session.single_id)
     settings = RunSettings(
         policy=policy,
         hosts=resolv.hosts,
-        resolv=resolv.host_resolv_conf(),
+        # in modifyfs mode the container's own file stands
+        resolv=b"" if takeover else resolv.host_resolv_conf(),
         disk=disk,
         overlay=choice.overlay,
+        takeover=takeover,
         allow=frozenset(behaviour.allow),
     )
     caches = CacheMounts(session.storage / "mounts", single_id=session.single_id)
     mounts = Mounts(states, caches, contexts, secrets, policy, disk=disk, overlay=choice.overlay)
-    return Made(Runner(choice.sandbox, states, mounts, settings), choice.sandbox)
+    return Made(Runner(choice.sandbox, states, mounts, settings), choice.sandbox, takeover)

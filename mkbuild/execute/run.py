@@ -13,6 +13,7 @@ from mkbuild.execute import foreign, identity
 from mkbuild.execute.mounts import Mounts
 from mkbuild.execute.rootfs import Disk, OverlayRootfs, TreeRootfs
 from mkbuild.execute.states import States
+from mkbuild.execute.takeover import ModifyfsRootfs, Takeover
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
@@ -28,8 +29,8 @@ class RunSettings:
 
     ``policy``: of a target. ``hosts``, ``resolv``: contents of the files of these names.
     ``environment``: variables that every command gets where it does not set them itself.
-    ``overlay``: whether the sandbox mounts overlays; else it is given full trees. ``allow``: what
-    commands may ask for, such as ``security.insecure``.
+    ``overlay``: whether the sandbox mounts overlays; else it is given full trees, or what is taken
+    over (``takeover``). ``allow``: what commands may ask for, such as ``security.insecure``.
     """
 
     policy: Callable[[str], Policy]
@@ -39,6 +40,7 @@ class RunSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
     disk: Disk = field(default_factory=Disk)
     overlay: bool = True
+    takeover: Takeover | None = None
     allow: frozenset[str] = frozenset()
 
 
@@ -69,10 +71,9 @@ class Runner:
         body = action.body
         assert isinstance(body, RunBody)  # noqa: S101 -- the caller dispatches
         self._check(action, body)
-        kind = OverlayRootfs if self._settings.overlay else TreeRootfs
         with (
             ExitStack() as stack,
-            kind(self._states, state_of(action.parent), self._settings.disk) as root,
+            self._rootfs(state_of(action.parent)) as root,
         ):
             user = identity.run_user(root.index, body.user)
             mounts, variables = self._mounts.bind(action, state_of, scratch, stack)
@@ -97,6 +98,13 @@ class Runner:
                 raise _failed(action, outcome.status)
             diff = root.collect(self._settings.policy(action.target).epoch)
         return RunResult(diff, outcome.lossy)
+
+    def _rootfs(self, parent: StateID) -> OverlayRootfs | TreeRootfs | ModifyfsRootfs:
+        settings = self._settings
+        if settings.takeover is not None:
+            return ModifyfsRootfs(settings.takeover, self._states, parent)
+        kind = OverlayRootfs if settings.overlay else TreeRootfs
+        return kind(self._states, parent, settings.disk)
 
     def _check(self, action: Action, body: RunBody) -> None:
         """Refuse what this build may not do, or cannot do here."""

@@ -6,6 +6,7 @@ command wrote into it is gone, except in a cache, to which new and changed files
 (removed ones stay there: another step may use the same cache).
 """
 
+import errno
 import os
 import shutil
 import stat
@@ -40,6 +41,7 @@ class Emulation:
         self._stubs = stubs
         self._root = root
         self._undo: list[tuple[int, str, str]] = []
+        self._files: list[tuple[str, bytes]] = []
         self._caches: list[tuple[int, int, str]] = []
         self._stash = f"{spec['work']}/stash"
         os.mkdir(self._stash, 0o700)
@@ -48,8 +50,9 @@ class Emulation:
         """Put files, devices and mounts in place; their parents exist."""
         self._make_devices()
         for path, data in self._spec["files"].items():
-            parent, name = self._clear(path)
-            self._write(parent, name, data, 0o644)
+            if not self._overwrite(path, data):
+                parent, name = self._clear(path)
+                self._write(parent, name, data, 0o644)
         for mount in in_order(self._spec):
             parent, name = self._clear(mount["target"])
             self._mount(mount, parent, name)
@@ -68,6 +71,8 @@ class Emulation:
             if kept:
                 os.rename(kept, name, dst_dir_fd=parent)
             self._stubs.restore_times(parent, changed)
+        for path, data in self._files:
+            _rewrite(path, data)
         shutil.rmtree(self._stash)
 
     def _clear(self, path: str) -> tuple[int, str]:
@@ -81,9 +86,28 @@ class Emulation:
         walk.close()
         self._stubs.remember(parent)
         kept = f"{self._stash}/{len(self._undo)}"
-        os.rename(name, kept, src_dir_fd=parent)
+        try:
+            os.rename(name, kept, src_dir_fd=parent)
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                message = f"{path} is a mount of the container, and cannot be mounted on"
+                raise PathError(message) from error
+            if error.errno != errno.EXDEV:
+                raise
+            # another filesystem, such as /dev: set aside beside itself
+            kept = f"{proc(parent)}/.mkbuild-{len(self._undo)}"
+            os.rename(name, kept, src_dir_fd=parent)
         self._undo.append((parent, name, kept))
         return parent, name
+
+    def _overwrite(self, path: str, data: bytes) -> bool:
+        """Write to a file that is a mount of the container's; False where it is none."""
+        if not (self._spec["tree"] == "/" and os.path.ismount(path)):
+            return False
+        with open(path, "r+b") as stream:
+            self._files.append((path, stream.read()))
+        _rewrite(path, data)
+        return True
 
     def _write(self, parent: int, name: str, data: bytes, mode: int) -> None:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
@@ -120,6 +144,13 @@ class Emulation:
                 continue
             os.chmod(f"{proc(at)}/{name}", 0o666)  # noqa: S103 - devices for all
             self._undo.append((at, name, ""))
+
+
+def _rewrite(path: str, data: bytes) -> None:
+    """Replace what a file holds; it stays the same file."""
+    with open(path, "r+b") as stream:
+        stream.write(data)
+        stream.truncate()
 
 
 def copy(source: int, parent: int, name: str) -> None:

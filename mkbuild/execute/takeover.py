@@ -1,0 +1,206 @@
+"""modifyfs mode: a RUN works in ``/`` itself, which is made into the state that it needs.
+
+One RUN at a time. What ``/`` holds is remembered, so that going from one state to the next changes
+only what differs; after a step that failed nothing is known, and everything is laid anew.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mkbuild.action import StateID
+from mkbuild.errors import SandboxError
+from mkbuild.execute.rootfs import COARSE_CLOCK
+from mkbuild.execute.states import States, tree_sources
+from mkbuild.filesystem import toc
+from mkbuild.filesystem.diff import Diff
+from mkbuild.filesystem.index import Index
+from mkbuild.snapshot import lay, scan
+from mkbuild.snapshot.lay import Source
+from mkbuild.snapshot.materialise import write_tree
+from mkbuild.store.temp import TempArea
+from mkbuild.store.tocs import put_toc
+
+_NEVER = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is left alone: real paths, relative to the tree; no image may have something there.
+
+    ``shared``: those of them that an image may have all the same, since no RUN of any mode changes
+    them (/proc, /etc/hosts) or the user said so.
+    """
+
+    paths: frozenset[str]
+    shared: frozenset[str]
+
+
+class Takeover:
+    """A tree (``/``) that is turned into one state after the other.
+
+    ``work``: a directory on the same filesystem, among what is kept, for what has to lie somewhere.
+    Thread-safe by :attr:`lock`, which whoever uses the tree holds.
+    """
+
+    def __init__(
+        self,
+        tree: Path,
+        kept: Kept,
+        work: Path,
+        *,
+        preserve: bool,
+        mounts: Callable[[], tuple[str, ...]],
+    ) -> None:
+        """``preserve``: what the tree held is put back by :meth:`restore`.
+
+        ``mounts``: tells the mount points; where they move, what is mounted is no longer kept.
+        """
+        self.tree = tree
+        self.kept = kept
+        self.area = TempArea(work)
+        self.lock = threading.Lock()
+        self._preserve = preserve
+        self._mounts = mounts
+        self._mounted = mounts()
+        self._holds: Index | None = None
+        self._original: tuple[Index, Path] | None = None
+
+    def become(self, after: Index, source: Source) -> None:
+        """Make the tree hold a state; raises SandboxError where something kept is in the way."""
+        self._check(after)
+        if self._preserve and self._original is None:
+            self._original = self._save()
+        self._lay(after, source)
+
+    def holds(self, index: Index | None) -> None:
+        """Say what the tree holds now; None: unknown."""
+        self._holds = index
+
+    def restore(self) -> None:
+        """Put back what the tree held in the beginning, where that was asked for; then let go."""
+        with self.lock:
+            if self._original is not None:
+                index, saved = self._original
+                self._lay(index, lambda located: saved / located.entry.path)
+                self._original = None
+            self.area.close()
+
+    def _lay(self, after: Index, source: Source) -> None:
+        before, self._holds = self._holds, None
+        if self._mounts() != self._mounted:
+            raise SandboxError(
+                "a RUN moved a directory that something is mounted below",
+                hint="nothing was removed; start a fresh container",
+            )
+        try:
+            lay.lay(self.tree, before, after, source, self.kept.paths)
+        except OSError as error:
+            raise SandboxError(
+                f"cannot put the state of the step onto {self.tree}: "
+                f"{error.strerror} ({error.filename})",
+                hint="did an earlier RUN change what the container keeps? Start a fresh container",
+            ) from error
+        self._holds = after
+
+    def _check(self, after: Index) -> None:
+        """Refuse a state that has something where the container keeps its own."""
+        for path in sorted(self.kept.paths):
+            for above in lay.ancestors(path):
+                found = after.get(above)
+                if found is not None and found.entry.type != toc.DIRECTORY:
+                    raise SandboxError(
+                        f"the image has a file or link at /{above}, below which the container "
+                        f"keeps /{path}",
+                        hint="mount it elsewhere in the container, as below /mkbuild-internal",
+                    )
+            if path not in self.kept.shared and path in after:
+                raise SandboxError(
+                    f"the image has /{path}, and the container keeps its own there",
+                    hint="mount or put it elsewhere, as below /mkbuild-internal; or leave it out "
+                    f"of the image: --blacklist /{path}",
+                )
+
+    def _save(self) -> tuple[Index, Path]:
+        diff = scan.scan(
+            self.tree,
+            Index(),
+            {},
+            None,
+            started_ns=_NEVER,
+            epoch=None,
+            ignore=self.kept.paths,
+        )
+        saved = self.area.name("original-")
+        saved.mkdir(mode=0o700)
+        write_tree(diff, saved)
+        return Index().apply(diff.toc, "original"), saved
+
+
+class ModifyfsRootfs:
+    """The tree of a :class:`Takeover` as the parent's filesystem, compared with its record after.
+
+    The same canonical diff as the other root filesystems give. Holds the takeover's lock.
+    """
+
+    def __init__(self, takeover: Takeover, states: States, parent: StateID) -> None:
+        """Lay the parent; raises LostStateError, PullError, SandboxError."""
+        self.index = states.index(parent)
+        self._takeover = takeover
+        self._states = states
+        self._source = states.source(parent).source
+        with ExitStack() as stack:
+            stack.enter_context(takeover.lock)
+            takeover.become(self.index, self._source)
+            self._work = stack.enter_context(takeover.area.directory())
+            self._before = scan.record(self.changes, takeover.kept.paths)
+            self._started = time.clock_gettime_ns(COARSE_CLOCK)
+            self._stack = stack.pop_all()
+        takeover.holds(None)
+
+    @property
+    def changes(self) -> Path:
+        """The tree itself."""
+        return self._takeover.tree
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return the tree, and a directory for what the sandbox has to put somewhere."""
+        return {"tree": str(self.changes), "work": str(self._work)}
+
+    def collect(self, epoch: int | None) -> Diff:
+        """Compare the tree with what it was, and keep the difference as a tree in the store."""
+        diff = scan.scan(
+            self.changes,
+            self.index,
+            self._before,
+            self._source,
+            started_ns=self._started,
+            epoch=epoch,
+            ignore=self._takeover.kept.paths,
+        )
+        if not diff.toc.entries:
+            self._takeover.holds(self.index)
+            return diff
+        digest = put_toc(self._states.store, diff.toc)
+        tree = self._states.write(digest, diff)
+        assert tree is not None  # noqa: S101 -- there is a diff
+        self._takeover.holds(self.index.apply(diff.toc, digest))
+        return Diff(diff.toc, tree_sources(diff.toc, tree))
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the next RUN have the tree."""
+        self._stack.close()

@@ -1,0 +1,186 @@
+"""The static image in a container as docker makes it: it builds images by taking over ``/``."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.bases import bases
+from tests.support.command import ROOT, Mkbuild, registries
+from tests.support.container import Container, copied, unpack
+
+pytestmark = pytest.mark.root
+
+DEBIAN = """\
+FROM debian:bookworm-slim AS build
+RUN mkdir /made && echo one > /made/file && ln /made/file /made/twin && chown 7:8 /made/file
+RUN --mount=type=secret,id=s --mount=type=cache,target=/var/cache/x \\
+    rm -r /usr/share/doc && wc -c < /run/secrets/s > /made/size && touch /var/cache/x/y
+RUN echo "$(id -u) $(cat /etc/debian_version)" > /etc/who && mkfifo -m 600 /made/fifo
+FROM debian:bookworm-slim
+COPY --from=build /made /copied
+RUN test -e /copied/twin && ! test -e /made && test -d /usr/share/doc && echo two >> /etc/issue
+"""
+BUSYBOX = """\
+FROM busybox AS one
+RUN mkdir -p /a/b && echo x > /a/b/c && rm /bin/vi && ls / | grep -vx mkbuild-internal > /listing
+FROM busybox
+COPY --from=one /a /a
+RUN test ! -e /listing && test -e /bin/vi && cat /a/b/c > /d
+"""
+HOSTILE = {
+    "the tool": "RUN rm -rf /mkbuild-internal/lib && mkdir -p /mkbuild-internal/lib",
+    "a link above what is kept": "RUN mv /etc /other && ln -s /other /etc\nRUN true",
+    "a link to the work directory": (
+        "RUN rm -rf /mkbuild-internal/work; ln -s /etc /mkbuild-internal/work\nRUN true"
+    ),
+    "proc": "RUN umount /proc || mv /proc /elsewhere",
+}
+
+
+@pytest.fixture(scope="module")
+def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the static image once a module; the store stays from run to run."""
+    place = tmp_path_factory.mktemp("static")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    tool = Mkbuild(ROOT, cache / "mkbuild-static-store", registries(place))
+    out = place / "out"
+    ca = Path("/etc/ssl/certs/ca-certificates.crt")
+    output = f"type=oci,dest={out},tar=false"
+    args = ["-f", "docker/static/Dockerfile", "-t", "static:latest", "-o", output]
+    done = tool.run("build", ".", *args, "--secret", f"id=ca,src={ca}")
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def bundle(static: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    names = json.loads((static / "index.json").read_bytes())["manifests"]
+    tag = names[0]["annotations"]["org.opencontainers.image.ref.name"]
+    return unpack(static, tag, tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Return what is mounted into the container at /io."""
+    mirror = "oci-layout:/bases"
+    (tmp_path / "registries.json").write_text(json.dumps({"docker.io": {"mirrors": [mirror]}}))
+    (tmp_path / "outside").mkdir()
+    registries(tmp_path / "outside")
+    (tmp_path / "secret").write_text("canary")
+    return tmp_path
+
+
+@pytest.fixture
+def container(bundle: Path, work: Path) -> Iterator[Container]:
+    with copied(bundle, {"/io": work, "/bases": bases("busybox", "debian")}) as made:
+        yield made
+
+
+def outside(work: Path, store: str) -> Mkbuild:
+    """Return a command line of this machine's own, on the same contexts."""
+    return Mkbuild(work, work / store, work / "outside/registries.json")
+
+
+def context(work: Path, name: str, text: str) -> None:
+    (work / name).mkdir()
+    (work / name / "Dockerfile").write_text(text)
+
+
+def build(container: Container, name: str, *flags: str) -> tuple[int, str]:
+    """Build a context in the container; returns the status and what was said."""
+    image = json.loads((container.bundle / "config.json").read_bytes())["process"]
+    args = ["build", f"/io/{name}", "-f", f"/io/{name}/Dockerfile"]
+    args += ["--registries", "/io/registries.json", "--storage", "/io/store"]
+    args += ["--secret", "id=s,src=/io/secret", "--metadata-file", f"/io/{name}.json"]
+    words = image["args"][: image["args"].index("mkbuild") + 1]
+    done = container.run([*words, *args, *flags], image["env"])
+    return done.returncode, done.stdout + done.stderr
+
+
+MODIFYFS = ("--sandbox", "modifyfs", "--modifyfs")
+
+
+def digest(report: Path) -> str:
+    [target] = json.loads(report.read_bytes()).values()
+    found: str = target["containerimage.digest"]
+    return found
+
+
+def test_images_are_those_of_namespace_mode(container: Container, work: Path) -> None:
+    tool = outside(work, "store-outside")
+    for name, text in (("debian", DEBIAN), ("busybox", BUSYBOX)):
+        context(work, name, text)
+        status, said = build(container, name, *MODIFYFS)
+        assert status == 0, said
+        here = work / f"{name}-namespace.json"
+        flags = ["--secret", f"id=s,src={work}/secret", "--metadata-file", str(here)]
+        done = tool.run("build", f"./{name}", "--sandbox", "namespace", *flags)
+        assert done.returncode == 0, done.stderr
+        assert digest(work / f"{name}.json") == digest(here)
+    assert (container.bundle / "rootfs/mkbuild-internal/bin/python3").exists()
+    assert (container.bundle / "rootfs/a/b/c").read_text() == "x\n"
+
+
+def test_the_container_has_no_user_namespaces(container: Container, work: Path) -> None:
+    context(work, "c", "FROM busybox\nRUN unshare -U true && echo got-one; unshare -m true\n")
+    status, said = build(container, "c", *MODIFYFS)
+    assert status != 0
+    assert "| got-one" not in said
+    assert "not permitted" in said
+
+
+def test_what_is_not_asked_for_is_refused(container: Container, work: Path) -> None:
+    context(work, "c", "FROM busybox\nRUN touch /made\n")
+    status, said = build(container, "c", "--sandbox", "modifyfs")
+    assert status != 0
+    assert "needs --modifyfs as well" in said
+    assert not (container.bundle / "rootfs/bin/busybox").exists()
+
+
+def test_an_image_that_has_what_the_container_keeps(container: Container, work: Path) -> None:
+    context(work, "c", "FROM busybox\nRUN true\nWORKDIR /io\nRUN touch file\n")
+    status, said = build(container, "c", *MODIFYFS)
+    assert status != 0
+    assert "the image has /io, and the container keeps its own there" in said
+
+
+def test_the_root_is_put_back(container: Container, work: Path) -> None:
+    rootfs = container.bundle / "rootfs"
+    (rootfs / "own").mkdir()
+    (rootfs / "own/file").write_text("mine")
+    os.utime(rootfs / "own/file", (1000, 1000))
+    context(work, "c", "FROM busybox\nRUN touch /made\n")
+    status, said = build(container, "c", *MODIFYFS, "--preserve-root")
+    assert status == 0, said
+    assert (rootfs / "own/file").read_text() == "mine"
+    assert (rootfs / "own/file").stat().st_mtime == 1000
+    assert not (rootfs / "made").exists()
+    assert not (rootfs / "bin").exists()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_command_fails_and_harms_nobody_outside(
+    container: Container, work: Path, name: str
+) -> None:
+    context(work, "good", "FROM busybox\nRUN echo good > /good\n")
+    assert build(container, "good", *MODIFYFS)[0] == 0
+    context(work, "bad", f"FROM busybox\n{HOSTILE[name]}\n")
+    status, said = build(container, "bad", *MODIFYFS)
+    assert status != 0, said
+    # the store is sound: what was built is there for another container
+    tool = outside(work, "store")
+    args = ["build", "./good", "--secret", f"id=s,src={work}/secret", "--expect-cached"]
+    done = tool.run(*args)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_host_is_refused(tmp_path: Path) -> None:
+    context(tmp_path, "c", "FROM busybox\nRUN touch /made\n")
+    tool = Mkbuild(tmp_path, tmp_path / "store", registries(tmp_path))
+    done = tool.run("build", "./c", *MODIFYFS)
+    assert done.returncode != 0
+    assert "looks like the root of a real machine" in done.stderr
+    assert not Path("/made").exists()
