@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TextIO
 
 from mkbuild import __version__
+from mkbuild.engine.redact import redacted
 from mkbuild.errors import MkbuildError, StepError
 from mkbuild.progress.choose import has_colour
 from mkbuild.progress.excerpt import excerpt
 
 INTERNAL = 37
-_SECRET_FLAGS = ("--redis-cache-password", "--http-cache-header", "--build-arg")
 
 
 def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose: bool) -> None:
@@ -58,22 +58,6 @@ def internal(error: BaseException, argv: Sequence[str], stream: TextIO) -> None:
         f"error: internal error: {type(error).__name__}: {error}\n"
         f"  This is a bug in mkbuild. Please report it with the trace {place}\n"
     )
-
-
-def redacted(argv: Sequence[str]) -> list[str]:
-    """Hide the values of flags that may hold credentials."""
-    shown: list[str] = []
-    hide = False
-    for word in argv:
-        flag, equals, _ = word.partition("=")
-        if hide:
-            shown.append("***")
-        elif flag in _SECRET_FLAGS and equals:
-            shown.append(f"{flag}=***")
-        else:
-            shown.append(word)
-        hide = not hide and word in _SECRET_FLAGS
-    return shown
 
 
 def _trace_path(env: Mapping[str, str]) -> Path:

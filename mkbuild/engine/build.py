@@ -17,6 +17,7 @@ from mkbuild.engine.outputs import metadata, write_outputs
 from mkbuild.engine.preview import Preview, check_drift
 from mkbuild.engine.publish import Publication, Publisher, destinations
 from mkbuild.engine.record import Log, describe
+from mkbuild.engine.redact import redacted
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected, open_workspace
@@ -86,7 +87,7 @@ def _log(request: BuildRequest, outcomes: Outcomes, recorder: Recorder, started:
         started=started,
         ok=outcomes.error is None and not outcomes.skipped,
         directory=request.directory,
-        arguments=sys.argv[1:],
+        arguments=redacted(sys.argv[1:]),
         git={fact: git(fact) for fact in ("sha", "dirty")},
         images=outcomes.planned,
         resolution=outcomes.resolution,

@@ -8,7 +8,7 @@ from mkbuild.cache.protocol import ActionCache
 from mkbuild.digest import Digest
 from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.remotes import Remotes
-from mkbuild.execute.filestep import Inputs, key_part, remote_sources
+from mkbuild.execute.filestep import Inputs, contents, key_part, remote_sources
 from mkbuild.execute.mounts import mount_step
 from mkbuild.execute.states import States
 from mkbuild.filesystem.source import SourceTree
@@ -170,6 +170,24 @@ class Resolver:
             return (key_part(body, self.file_inputs(action, lambda _: None)),)
         return (None,)
 
+    def contents(self, action: Action) -> list[Mapping[str, str] | None]:
+        """Return what each of an action's definition parts is made of, for people.
+
+        See ``filestep.contents``; None where a part tells nothing of a context.
+        """
+        body = action.body
+        if isinstance(body, RunBody):
+            return [
+                contents(mount_step(mount.mount.source or "/"), self._context_inputs(mount.source))
+                if isinstance(mount.source, ContextInput)
+                else None
+                for mount in body.mounts
+                if mount.source is not None
+            ]
+        if isinstance(action.source, ContextInput):
+            return [contents(body, self.file_inputs(action, lambda _: None))]
+        return [None]
+
     def _mount_part(self, source: object, subpath: str | None) -> Digest | None:
         if not isinstance(source, ContextInput):
             return None
@@ -218,4 +236,3 @@ class Resolver:
         context = self._contexts.get(source)
         ignored = context.ignore.excluded if context.ignore is not None else None
         return Inputs(tree=context.tree, remotes=remotes or {}, ignored=ignored)
-

@@ -48,6 +48,7 @@ class RunMount:
 class RunBody:
     """RUN: ``env`` in order, ARGs included; ``proxy`` is seen by the command and by no key.
 
+    ``args``: which names in ``env`` may be ARGs, to call them so where they change.
     ``script``: name and content of a heredoc with a shebang, found at ``/dev/pipes/<name>``.
     """
 
@@ -61,6 +62,7 @@ class RunBody:
     script: tuple[str, str] | None = None
     proxy: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     hosts: tuple[tuple[str, str], ...] = ()
+    args: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,7 @@ class StageBuilder:
             script=script,
             proxy=self.proxy,
             hosts=self.options.hosts,
+            args=frozenset(self.args),
         )
         seen = {name: self.env.get(name, value or "") for name, value in self.args.items()}
         self._act(statement, run, None, history.run(argv, seen))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.cli.errors import internal, redacted, show
+from mkbuild.cli.errors import internal, show
+from mkbuild.engine.redact import redacted
 from mkbuild.errors import BuildFileError, PullError
 from mkbuild.location import Location
 

@@ -1,0 +1,64 @@
+"""What each COPY selected, file by file, so that ``why`` can name the file that changed.
+
+One file a selection, named by the digest that stands for it in keys: JSON, compressed.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from mkbuild import digest as digests
+from mkbuild.digest import Digest
+
+KEPT = 4000
+"""How many stay: those that were written last."""
+
+
+class Listings:
+    """The listings of a store."""
+
+    def __init__(self, storage: Path) -> None:
+        """Keep listings below ``storage/listings``."""
+        self._root = storage / "listings"
+        self._known: dict[str, Mapping[str, str]] = {}
+
+    def __call__(self, digest: str) -> Mapping[str, str] | None:
+        """Return a listing: ``type mode content`` by path; None where nobody kept it."""
+        if digest not in self._known:
+            try:
+                data = self._path(digests.parse(digest)).read_bytes()
+                self._known[digest] = json.loads(zlib.decompress(data))
+            except (FileNotFoundError, zlib.error, ValueError):
+                return None
+        return self._known[digest]
+
+    def has(self, digest: Digest) -> bool:
+        """Whether a listing is there."""
+        return digest in self._known or self._path(digest).exists()
+
+    def hold(self, digest: Digest, listing: Mapping[str, str]) -> None:
+        """Know a listing for as long as this object lasts."""
+        self._known[digest] = listing
+
+    def put(self, digest: Digest, listing: Mapping[str, str]) -> None:
+        """Keep a listing."""
+        path = self._path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        text = json.dumps(listing, separators=(",", ":"))
+        partial.write_bytes(zlib.compress(text.encode(), 1))
+        partial.rename(path)
+
+    def trim(self) -> None:
+        """Remove the oldest ones above :data:`KEPT`."""
+        if not self._root.is_dir():
+            return
+        with os.scandir(self._root) as found:
+            ages = sorted((item.stat().st_mtime_ns, item.path) for item in found)
+        for _, path in ages[:-KEPT]:
+            Path(path).unlink(missing_ok=True)
+
+    def _path(self, digest: Digest) -> Path:
+        return self._root / f"{digests.hex_of(digest)}.json.z"

@@ -1,0 +1,111 @@
+"""Why a step has another key than it had: the first component that differs, and what follows.
+
+Pure: both sides come as values, which records hold and a resolution gives (mkbuild.engine.record).
+Steps are matched by what is written in the Dockerfile; a key that did not change needs no match.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mkbuild.plan.differences import Pair
+from mkbuild.plan.sides import Listing, Side, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A step whose key changed by itself: what differs, the most readable first."""
+
+    step: Step
+    changes: tuple[str, ...]
+
+
+def causes(now: Side, before: Side, listing: Listing) -> list[Cause]:
+    """Return what changed, in build order; what only follows from it is left out."""
+    changed = [step for key, step in now.steps.items() if key not in before.steps]
+    keys = {step.key for step in changed}
+    match = _Match(now, before)
+    found = []
+    for step in changed:
+        other = match(step)
+        follows = any(parent in keys for parent in step.parents)
+        if other is None:
+            lines = [f"{step.title} is new"]
+        else:
+            lines = Pair(step, other, now, before, listing).lines(parents=not follows)
+        if lines:
+            found.append(Cause(step, tuple(lines)))
+    return found
+
+
+def reasons(now: Side, before: Side, listing: Listing) -> dict[str, str]:
+    """Return why each step whose key is new has it, in a line: its own change, or what it needs."""
+    own = {cause.step.key: cause.changes[0] for cause in causes(now, before, listing)}
+    found: dict[str, str] = {}
+    for key, step in now.steps.items():
+        if key in before.steps:
+            continue
+        parent = next((now.steps[p] for p in step.parents if p in found), None)
+        if key in own or parent is None:
+            found[key] = own.get(key, "something that it reads changed")
+        else:
+            found[key] = f"what it builds on changed: {parent.location} {parent.title}"
+    return found
+
+
+def chain(step: Step, end: str, steps: Mapping[str, Step]) -> list[Step]:
+    """Return a shortest way from a step to the one with key ``end``, over what reads what."""
+    readers: dict[str, list[str]] = {}
+    for key, other in steps.items():
+        for parent in other.parents:
+            readers.setdefault(parent, []).append(key)
+    came: dict[str, str] = {step.key: ""}
+    front = [step.key]
+    while front and end not in came:
+        following = [(key, r) for key in front for r in readers.get(key, ())]
+        front = []
+        for key, reader in following:
+            if reader not in came:
+                came[reader] = key
+                front.append(reader)
+    way: list[Step] = []
+    at = end if end in came else ""
+    while at:
+        way.append(steps[at])
+        at = came[at]
+    return way[::-1]
+
+
+class _Match:
+    """Finds what a step was before, each earlier step once."""
+
+    def __init__(self, now: Side, before: Side) -> None:
+        self._now = now
+        self._before = before
+        self._used = {key for key in before.steps if key in now.steps}
+
+    def __call__(self, step: Step) -> Step | None:
+        name = (step.target, step.stage, step.instruction)
+        same = self._free(self._before.by_text.get(name, ()))
+        platform = step.components.get("platform")
+        choices = [o for o in same if o.components.get("platform") == platform] or same
+        if not choices:
+            choices = [
+                other
+                for other in self._free(self._before.steps.values())
+                if (other.target, other.stage) == name[:2]
+                and other.components.get("instruction") == step.components.get("instruction")
+                and not self._written(other)
+            ]
+        if not choices:
+            return None
+        same_parents = [other for other in choices if other.parents == step.parents]
+        found = (same_parents or choices)[0]
+        self._used.add(found.key)
+        return found
+
+    def _free(self, steps: Iterable[Step]) -> list[Step]:
+        return [step for step in steps if step.key not in self._used]
+
+    def _written(self, other: Step) -> bool:
+        """Whether an earlier step is still written as it was: then it is its own counterpart."""
+        return (other.target, other.stage, other.instruction) in self._now.by_text
