@@ -260,6 +260,7 @@ class Invocation:
             policy=self.planning.policy,
             contexts=self.contexts.tree,
             secrets=self.secrets.value,
+            agents=self.secrets.agent,
             take_over=self._take_over,
         )
         return self._made.runner

@@ -38,6 +38,7 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
     policy: Callable[[str], Policy],
     contexts: Callable[[ContextInput], ContextTree],
     secrets: Callable[[str, str], bytes | None],
+    agents: Callable[[str, str], str | None],
     take_over: Callable[[], Takeover],
 ) -> Made:
     """Choose a sandbox and bind it to an invocation; raises SandboxError."""
@@ -61,5 +62,14 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
         allow=frozenset(behaviour.allow),
     )
     caches = CacheMounts(session.storage / "mounts", single_id=session.single_id)
-    mounts = Mounts(states, caches, contexts, secrets, policy, disk=disk, overlay=choice.overlay)
+    mounts = Mounts(
+        states,
+        caches,
+        contexts,
+        secrets,
+        policy,
+        agents=agents,
+        disk=disk,
+        overlay=choice.overlay,
+    )
     return Made(Runner(choice.sandbox, states, mounts, settings), choice.sandbox, takeover)

@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from mkbuild.buildfile.target import Secret, Target
-from mkbuild.errors import StepError
+from mkbuild.buildfile.target import Secret, Ssh, Target
+from mkbuild.errors import NotYetError, StepError
 
 
 class Secrets:
@@ -45,6 +45,24 @@ class Secrets:
             if secret.id == name:
                 return _read(secret)
         return None
+
+    def agent(self, target: str, name: str) -> str | None:
+        """Return the socket of a target's ssh agent, None where it has none; raises UserError."""
+        for agent in self._targets[target].ssh:
+            if agent.id == name:
+                return _socket(agent)
+        return None
+
+
+def _socket(agent: Ssh) -> str | None:
+    if not agent.paths:
+        return os.environ.get("SSH_AUTH_SOCK") or None
+    path = Path(agent.paths[0])
+    if len(agent.paths) > 1 or not path.is_socket():
+        message = f"ssh {agent.id!r} names key files: only an agent's socket can be given yet"
+        hint = "eval $(ssh-agent); ssh-add KEY; and leave the path out"
+        raise NotYetError(message, hint=hint)
+    return str(path)
 
 
 def _is_there(secret: Secret) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mkbuild import digest as digests
 from mkbuild.action import StateID
 from mkbuild.context.scan import ContextTree
-from mkbuild.errors import NotYetError, StepError
+from mkbuild.errors import StepError
 from mkbuild.execute.cachemounts import CacheMount, CacheMounts
 from mkbuild.execute.filestep import Inputs, Times, perform
 from mkbuild.execute.rootfs import Disk, flattened
@@ -36,10 +36,11 @@ class Mounts:
         secrets: Callable[[str, str], bytes | None],
         policy: Callable[[str], Policy],
         *,
+        agents: Callable[[str, str], str | None],
         disk: Disk,
         overlay: bool,
     ) -> None:
-        """``secrets``: the value of a target's secret, by id; ``policy``: of a target.
+        """``secrets``: the value of a target's secret, by id; ``agents``: its agent's socket.
 
         ``overlay``: whether the sandbox can show several trees as one.
         """
@@ -49,6 +50,7 @@ class Mounts:
         self._caches = caches
         self._contexts = contexts
         self._secret_of = secrets
+        self._agent_of = agents
         self._policy = policy
 
     def bind(
@@ -73,8 +75,7 @@ class Mounts:
             elif mount.type == "tmpfs":
                 found.append(MountSpec("tmpfs", planned.target, size=mount.size or 0, mode=0o1777))
             elif mount.type == "ssh":
-                message = "RUN --mount=type=ssh cannot be executed yet"
-                raise NotYetError(message, hint="give the key as a secret")
+                self._agent(action, planned, found, variables)
             elif mount.type == "cache":
                 found.append(self._cache(planned, state_of, action, stack))
             else:
@@ -118,6 +119,37 @@ class Mounts:
                 uid=mount.uid or 0,
                 gid=mount.gid or 0,
                 mode=0o400 if mount.mode is None else mount.mode,
+            )
+        )
+
+    def _agent(
+        self,
+        action: Action,
+        planned: RunMount,
+        found: list[MountSpec],
+        variables: dict[str, str],
+    ) -> None:
+        mount = planned.mount
+        name = mount.id or "default"
+        socket = self._agent_of(action.target, name)
+        if socket is None:
+            if not mount.required:
+                return
+            raise StepError(
+                f"ssh agent {name!r} is required, and nobody has given it",
+                hint=f"--ssh {name} gives the agent of SSH_AUTH_SOCK, or ssh: in the build file",
+            )
+        number = sum(spec.type == "ssh" for spec in found)
+        target = planned.target or f"/run/buildkit/ssh_agent.{number}"
+        variables.setdefault("SSH_AUTH_SOCK", target)
+        found.append(
+            MountSpec(
+                "ssh",
+                target,
+                source=socket,
+                uid=mount.uid or 0,
+                gid=mount.gid or 0,
+                mode=0o600 if mount.mode is None else mount.mode,
             )
         )
 
