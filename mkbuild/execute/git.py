@@ -19,9 +19,7 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 _TREE = "tree"
 
 
-def checkout(
-    ref: GitRef, scratch: Path, found: Callable[[str], None] = lambda _: None
-) -> Path:
+def checkout(ref: GitRef, scratch: Path, found: Callable[[str], None] = lambda _: None) -> Path:
     """Fetch what is meant into a directory that is empty and ours; return where the files are.
 
     ``found`` is told the commit's hash. ``keep_git_dir`` keeps ``.git``, with nothing in it that

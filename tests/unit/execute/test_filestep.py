@@ -95,7 +95,6 @@ def test_golden_keys() -> None:
         ({"sources": ("missing",)}, StepError, "'missing' not found in the build context"),
         ({"sources": ("http://h/x",)}, StepError, "COPY cannot fetch"),
         ({"sources": ("git@h:r",)}, StepError, "COPY cannot fetch"),
-        ({"sources": ("[",)}, StepError, "malformed"),
     ],
 )
 def test_errors_of_keys_say_where(

@@ -143,7 +143,7 @@ def test_history() -> None:
         'CMD ["x" "y z"]',
         "EXPOSE [80/tcp]",
         "HEALTHCHECK {Test:[CMD-SHELL true] Interval:1m30s Timeout:0s StartPeriod:0s"
-         " StartInterval:0s Retries:0}",
+        " StartInterval:0s Retries:0}",
         "MAINTAINER me",
         "STOPSIGNAL 9",
     ]
