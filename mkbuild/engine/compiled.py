@@ -59,8 +59,9 @@ class Compiled:
     ``since``, ``until``: when it counts, in seconds since 1970. ``hidden``: variables of which
     only the presence matters. ``git``: a directory and the facts asked of its checkout.
     ``followed``, ``walked``: identities by path, of what symlinks lead to and of paths themselves;
-    None for what was not there. ``blobs``: digests that the result consists of. ``events``: names
-    of classes in mkbuild.events, and what they are made of; the last one is a RunFinished.
+    None for what was not there. ``blobs``: digests that the result consists of. ``tags``: where it
+    was pushed (see mkbuild.registry.standing). ``events``: names of classes in mkbuild.events, and
+    what they are made of.
     """
 
     since: float
@@ -71,6 +72,7 @@ class Compiled:
     followed: tuple[tuple[str, ...], tuple[Identity | None, ...]]
     walked: tuple[tuple[str, ...], tuple[Identity | None, ...]]
     blobs: tuple[Digest, ...]
+    tags: tuple[tuple[str, str, str, str], ...]
     mode: str
     verbose: bool
     events: tuple[tuple[str, tuple[Any, ...]], ...]
@@ -85,6 +87,7 @@ class Compiled:
             and _identities(os.lstat, *self.walked)
             and self._same_git()
             and self._blobs_there(storage)
+            and self._tags_stand(storage)
         )
 
     def _same_git(self) -> bool:
@@ -106,6 +109,18 @@ class Compiled:
         store = FileStore(Path(storage))
         return all(store.has(digest) for digest in self.blobs)
 
+    def _tags_stand(self, storage: str) -> bool:
+        if not self.tags:
+            return True
+        from mkbuild.registry.standing import Tag, all_stand
+
+        try:
+            journals = os.listdir(f"{storage}/publications")  # noqa: PTH208 -- as above
+        except FileNotFoundError:
+            journals = []
+        # A publication that was interrupted has to be finished first.
+        return not journals and all_stand([Tag(*tag) for tag in self.tags])
+
     def report(self, started: float) -> None:
         """Report what the build would report; ``started`` by time.monotonic."""
         import sys
@@ -115,10 +130,12 @@ class Compiled:
 
         streams = Streams(sys.stdout, sys.stderr)
         reporter = choose(self.mode, streams, os.environ, time.time, verbose=self.verbose)  # type: ignore[arg-type]
-        for name, values in self.events[:-1]:
-            reporter.emit(getattr(events, name)(*values))
-        _, (ok, _, *counts) = self.events[-1]
-        reporter.emit(events.RunFinished(ok, time.monotonic() - started, *counts))
+        for name, values in self.events:
+            if name == "RunFinished":
+                ok, _, *counts = values
+                reporter.emit(events.RunFinished(ok, time.monotonic() - started, *counts))
+            else:
+                reporter.emit(getattr(events, name)(*values))
         reporter.close()
 
 

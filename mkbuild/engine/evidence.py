@@ -28,13 +28,16 @@ from mkbuild.engine.request import BuildRequest, DockerfileInput, Publishing
 from mkbuild.events import (
     Event,
     Message,
+    Published,
     RunFinished,
     RunStarted,
     StepFinished,
     TargetFinished,
 )
 from mkbuild.execute.filestep import remote_sources
+from mkbuild.oci import reference as references
 from mkbuild.plan.actions import AddStep
+from mkbuild.registry.standing import Tag
 
 if TYPE_CHECKING:
     from mkbuild.engine.invocation import Invocation, Outcomes
@@ -75,7 +78,7 @@ def keep(asked: Asked, witness: Witness) -> None:
 
 
 def may_be_kept(request: BuildRequest) -> bool:
-    """Whether a request asks for no more than that its images are in the store."""
+    """Whether a request asks for no more than that its images are in the store, or pushed."""
     lone = request.input
     if isinstance(lone, DockerfileInput) and lone.dockerfile == "-":
         return False
@@ -87,7 +90,7 @@ def may_be_kept(request: BuildRequest) -> bool:
         or more
         or behaviour.dry_run
         or request.sources.pull
-        or request.publishing != Publishing()
+        or replace(request.publishing, push=False, registries=(), replicas=()) != Publishing()
         or getattr(lone, "since", None)
     )
 
@@ -111,6 +114,7 @@ def _compile(asked: Asked, witness: Witness) -> Compiled:
         followed=_columns(_followed(witness), began),
         walked=_columns(_walked(invocation), began),
         blobs=_blobs(witness),
+        tags=tuple((*tag,) for tag in _tags(witness)),
         mode=asked.mode,
         verbose=asked.verbose,
         events=events,
@@ -161,6 +165,8 @@ def _as_hits(events: Sequence[Event]) -> Iterator[Event]:
                 yield replace(event, ran=0, seconds=0.0)
             case RunFinished():
                 yield replace(event, ran=0, hits=steps)
+            case Published():
+                yield replace(event, moved=False)
             case Message(level="warning"):
                 raise _DoubtError
             case _:
@@ -172,8 +178,8 @@ def _as_hits(events: Sequence[Event]) -> Iterator[Event]:
 def _followed(witness: Witness) -> Iterator[tuple[str, os.stat_result | None]]:
     """Look again at every file that was read, and at where one was looked for in vain."""
     invocation = witness.invocation
-    lock = f"{invocation.workspace.root}/BUILD.lock"
-    yield lock, _stat(lock)
+    for path in (f"{invocation.workspace.root}/BUILD.lock", *_settings(witness)):
+        yield path, _stat(path)
     looked = {**witness.files.looked, **invocation.contexts.looked}
     looked.update(dict.fromkeys(invocation.planning.dockerfiles.paths, True))
     for path, there in looked.items():
@@ -250,6 +256,26 @@ def _blobs(witness: Witness) -> tuple[Digest, ...]:
     if not all(store.has(digest) for digest in found):
         raise _DoubtError
     return tuple(found)
+
+
+def _tags(witness: Witness) -> tuple[Tag, ...]:
+    """Return where the images were pushed; only registries that speak plain HTTP can be asked."""
+    found = []
+    for event in witness.events:
+        if isinstance(event, Published):
+            name = references.parse(event.name)
+            client = witness.invocation.registries.clients().get(name.registry, name.repository)
+            scheme, _, host = client.transport.base.partition("://")
+            if scheme != "http":
+                raise _DoubtError
+            found.append(Tag(host, name.repository, name.tag, event.digest))
+    return tuple(found)
+
+
+def _settings(witness: Witness) -> Iterator[str]:
+    """Return the files that say how registries are reached, which matters to a push alone."""
+    if any(isinstance(event, Published) for event in witness.events):
+        yield from witness.invocation.registries.files
 
 
 def _prune(directory: Path) -> None:

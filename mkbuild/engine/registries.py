@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mkbuild.store.protocol import BlobStore
 
 
+_USER_SETTINGS = ".config/mkbuild/config.yaml"
+
+
 class RegistryAccess:
     """Makes clients and the resolver when a connection is first needed."""
 
@@ -65,10 +68,17 @@ class RegistryAccess:
 
         return Pusher(self.clients(), store)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files outside the workspace that say how registries are reached, there or not."""
+        named = (self._sources.registries, self._sources.registry_config)
+        user = str(Path.home() / _USER_SETTINGS)
+        return (user, *(os.path.abspath(path) for path in named if path))  # noqa: PTH100 -- may be JSON
+
     def _settings(self) -> Registries:
         """Join settings: --registries over --registry-config over the user's over BUILD.yaml."""
         found = config.parse(_documents(self._declared), self._root)
-        user = Path.home() / ".config/mkbuild/config.yaml"
+        user = Path.home() / _USER_SETTINGS
         if user.is_file():
             document = _load(user).get("registries") or {}
             found = found.over(config.parse(document, user.parent))
