@@ -24,6 +24,11 @@ class Health:
         self.usable = False
         self.complain(f"{self.name} is not used any more in this run: {error}")
 
+    def retire(self) -> None:
+        """Give the store up without a word: the run is over, and what still goes on is cut off."""
+        with self._lock:
+            self.usable, self._warned = False, True
+
     def complain(self, message: str) -> None:
         """Tell of something that is wrong with the store, though it can still be used."""
         with self._lock:

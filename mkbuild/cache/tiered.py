@@ -157,6 +157,8 @@ class TieredCache:
 
     def close(self) -> None:
         """Close all caches; what is not shared by now may stay unshared."""
+        for tier in self._tiers:
+            tier.health.retire()
         for cache in (self._local, *(tier.cache for tier in self._tiers)):
             cache.close()
 

@@ -187,6 +187,9 @@ class Transport:
             )
         except requests.RequestException as error:
             raise self._failure(error, where) from error
+        except ValueError as error:
+            # requests reads Location even of redirects that it is told not to follow.
+            raise RegistryError(f"{where}: an answer that cannot be read: {error}") from error
         return Answer(response, url, where)
 
     def _failure(self, error: requests.RequestException, where: str) -> RegistryError:
