@@ -173,7 +173,11 @@ def _make_directory(index: Index, path: str, changes: Path) -> None:
     for name in resolved.split("/"):
         done = f"{done}/{name}" if done else name
         place = place / name
-        place.mkdir(mode=0o755)
+        try:
+            place.mkdir(mode=0o755)
+        except FileExistsError:
+            # A full tree has what the state has.
+            continue
         found = index.get(done)
         if found is not None:
             if found.entry.type != toc.DIRECTORY:

@@ -103,3 +103,14 @@ def test_without_the_cache_a_cache_mount_begins_empty(tmp_path: Path) -> None:
     out = tmp_path / "out"
     computer.build(work, ".", "--no-cache", "--output", f"type=local,dest={out}")
     assert (out / "f").read_text() == "x\ny\n"
+
+
+@pytest.mark.parametrize("mode", ["namespace", "chroot"])
+def test_a_working_directory_that_was_removed_is_made_again(tmp_path: Path, mode: str) -> None:
+    text = "FROM busybox\nWORKDIR /a/b\nRUN rm -rf /a/b\nRUN pwd > /out\n"
+    work = write(tmp_path / "work", {"Dockerfile": text})
+    out = tmp_path / "out"
+    computer = Computer(tmp_path / "computer")
+    computer.build(work, ".", "--sandbox", mode, "--output", f"type=local,dest={out}")
+    assert (out / "out").read_text() == "/a/b\n"
+    assert (out / "a/b").is_dir()
