@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from mkbuild.action import StateID
@@ -84,12 +83,7 @@ class OverlayRootfs:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove what was not published."""
         self._stack.close()
 
@@ -132,23 +126,23 @@ class TreeRootfs:
         )
         if not diff.toc.entries:
             return diff
-        digest = put_toc(self._states.store, diff.toc)
-        tree = self._states.write(digest, diff)
-        assert tree is not None  # noqa: S101 -- there is a diff
-        return Diff(diff.toc, tree_sources(diff.toc, tree))
+        return kept(self._states, diff)[1]
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove the copy."""
         self._stack.close()
+
+
+def kept(states: States, diff: Diff) -> tuple[str, Diff]:
+    """Keep a diff that has entries as a tree of the store; returns its digest, and it there."""
+    digest = put_toc(states.store, diff.toc)
+    tree = states.write(digest, diff)
+    assert tree is not None  # noqa: S101 -- there is a diff
+    return digest, Diff(diff.toc, tree_sources(diff.toc, tree))
 
 
 def flattened(states: States, state: StateID) -> Diff:

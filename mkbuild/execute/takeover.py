@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from mkbuild.action import StateID
 from mkbuild.errors import SandboxError
-from mkbuild.execute.rootfs import COARSE_CLOCK
-from mkbuild.execute.states import States, tree_sources
+from mkbuild.execute.rootfs import COARSE_CLOCK, kept
+from mkbuild.execute.states import States
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
@@ -24,7 +23,6 @@ from mkbuild.snapshot import lay, scan
 from mkbuild.snapshot.lay import Source
 from mkbuild.snapshot.materialise import write_tree
 from mkbuild.store.temp import TempArea
-from mkbuild.store.tocs import put_toc
 
 _NEVER = 1 << 62
 
@@ -186,21 +184,14 @@ class ModifyfsRootfs:
         if not diff.toc.entries:
             self._takeover.holds(self.index)
             return diff
-        digest = put_toc(self._states.store, diff.toc)
-        tree = self._states.write(digest, diff)
-        assert tree is not None  # noqa: S101 -- there is a diff
+        digest, result = kept(self._states, diff)
         self._takeover.holds(self.index.apply(diff.toc, digest))
-        return Diff(diff.toc, tree_sources(diff.toc, tree))
+        return result
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the next RUN have the tree."""
         self._stack.close()

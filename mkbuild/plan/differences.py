@@ -201,29 +201,3 @@ def _moved(base: BaseImage, past: BaseImage) -> str:
     if not (base.digest and past.digest) or base.digest == past.digest:
         return f"base image {base.name} moved"
     return f"base image {base.name} moved: {_hex(past.digest)}… → {_hex(base.digest)}…"
-
-
-def config_changes(now: Side, before: Side) -> list[str]:
-    """Say what differs in the configs of the images, where no step tells the difference."""
-    lines = []
-    for platform, config in now.configs.items():
-        past = before.configs.get(platform)
-        if past is None:
-            lines.append(f"platform {platform}: added")
-        elif config != past:
-            lines += _members(config, past, "config")
-    lines += [f"platform {name}: removed" for name in before.configs if name not in now.configs]
-    return lines
-
-
-def _members(value: Mapping[str, Any], old: Mapping[str, Any], prefix: str) -> list[str]:
-    lines = []
-    for name in dict.fromkeys((*value, *old)):
-        new, was = value.get(name), old.get(name)
-        if new == was:
-            continue
-        if isinstance(new, Mapping) and isinstance(was, Mapping):
-            lines += _members(new, was, f"{prefix}.{name}")
-        else:
-            lines.append(f"{prefix}.{name}: {_short(was)} → {_short(new)}")
-    return lines

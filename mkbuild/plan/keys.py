@@ -2,8 +2,9 @@
 
 A *definition key* names a step by its parents' definition keys, so it is known before anything
 runs; a *content key* names it by the states and bytes that it reads, so it hits however those came
-about. Both are digests of named components, which are kept: ``mkbuild why`` names the first that
-differs. What depends on the machine or the moment (files, secrets, the clock) comes in as values.
+about. Both are digests of named components, which are kept, so that the first
+that differs can be named. What depends on the machine or the moment (files, secrets, the clock)
+comes in as values.
 """
 
 from collections.abc import Mapping, Sequence

@@ -52,8 +52,6 @@ class Side:
 
     steps: Mapping[str, Step] = field(default_factory=dict)
     bases: Mapping[str, BaseImage] = field(default_factory=dict)
-    configs: Mapping[str, Any] = field(default_factory=dict)
-    """The ``config`` of each image to be, by platform."""
 
     @cached_property
     def by_text(self) -> Mapping[tuple[str, str, str], tuple[Step, ...]]:

@@ -7,7 +7,6 @@ import hashlib
 import queue
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 from mkbuild.digest import Digest
@@ -61,12 +60,7 @@ class ReadAhead:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the thread, whatever it is doing."""
         self._stop.set()
         while self._thread.is_alive():
