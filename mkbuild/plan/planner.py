@@ -16,6 +16,7 @@ from mkbuild.oci import reference as references
 from mkbuild.oci.model import ContainerConfig, ImageConfig, Platform
 from mkbuild.plan import keys, scope
 from mkbuild.plan.actions import CONTEXT, Action, Base, ContextInput, CopyStep, Node
+from mkbuild.plan.cycles import refuse_cycles
 from mkbuild.plan.image import Link, PlannedImage
 from mkbuild.plan.options import Outsides, PlanOptions
 from mkbuild.plan.stage import StageBuilder
@@ -57,7 +58,7 @@ def scratch(platform: Platform) -> PlannedImage:
 
 @dataclass(slots=True)
 class _Planned:
-    """A stage that is planned, or being planned (``image`` is then not there to be used)."""
+    """A stage that is planned."""
 
     image: PlannedImage
     args: dict[str, str | None] = field(default_factory=dict)
@@ -90,8 +91,8 @@ class _Planner:
         for stage in stages:
             for statement in stage.statements:
                 self._check_sources(statement)
+        refuse_cycles(dockerfile, self._index)
         self.done: dict[int, _Planned] = {}
-        self.active: list[int] = []
 
     def _head(self, stage: Stage, named: dict[str, int]) -> None:
         """Expand a FROM line, and see whether it names an earlier stage."""
@@ -164,16 +165,8 @@ class _Planner:
 
     def stage(self, index: int) -> _Planned:
         """Plan a stage and all that it needs."""
-        if index in self.done:
-            return self.done[index]
-        if index in self.active:
-            location = self.dockerfile.stages[index].start.location
-            chain = " → ".join(self._display(i) for i in [*self.active, index])
-            message = f"circular dependency between stages: {chain}"
-            raise DockerfileError(message, location=location)
-        self.active.append(index)
-        self.done[index] = self._build(index)
-        self.active.pop()
+        if index not in self.done:
+            self.done[index] = self._build(index)
         return self.done[index]
 
     def _display(self, index: int) -> str:
@@ -182,8 +175,10 @@ class _Planner:
     def _build(self, index: int) -> _Planned:
         stage = self.dockerfile.stages[index]
         start = self._start(stage)
+        own = tuple(s.body.trigger for s in stage.statements if isinstance(s.body, Onbuild))
         if stage.name and stage.name in self.options.contexts:
-            return start
+            # nothing of the stage is done but, as in BuildKit, what it leaves to others
+            return replace(start, triggers=own)
         builder = StageBuilder(
             options=self.options,
             name=self._display(index),
@@ -200,7 +195,6 @@ class _Planner:
         triggers = self._triggers(start.triggers, stage)
         for statement in (*triggers, *stage.statements):
             builder.apply(statement)
-        own = tuple(s.body.trigger for s in stage.statements if isinstance(s.body, Onbuild))
         return _Planned(builder.image, builder.args, builder.env, own, start.platform)
 
     def _start(self, stage: Stage) -> _Planned:
@@ -209,16 +203,11 @@ class _Planner:
         platform = self.platforms[index] or self.options.platform
         if stage.name and stage.name in self.options.contexts:
             image = self._image(self.outsides.context(stage.name, platform, location), platform)
-            return _Planned(image, platform=platform)
+            return _Planned(_quiet(image), platform=platform)
         parent = self.parents[index]
         if parent is not None:
             base = self.stage(parent)
-            config = base.image.config
-            image = replace(
-                base.image,
-                config=config.with_config(replace(config.config, on_build=())),
-            )
-            return replace(base, image=image)
+            return replace(base, image=_quiet(base.image))
         name = self.bases[index]
         if name == SCRATCH:
             return _Planned(scratch(self.options.platform), platform=self.options.platform)
@@ -229,10 +218,7 @@ class _Planner:
         else:
             image = self.outsides.image(name, platform, location)
         triggers = image.config.config.on_build
-        image = replace(
-            image,
-            config=image.config.with_config(replace(image.config.config, on_build=())),
-        )
+        image = _quiet(image)
         if self.platforms[index] is None and not self.options.explicit_platform:
             platform = _detected(image.config.platform, platform, self.options.build_platform)
         return _Planned(image, triggers=triggers, platform=platform)
@@ -254,14 +240,19 @@ class _Planner:
             found.append(statement)
         return found
 
+    def _index(self, name: str) -> int | None:
+        """Find a stage by its name in any case, or by its number."""
+        index = self.named.get(name.lower())
+        if index is None and name.isdigit():
+            index = int(name)
+        return index if index is not None and index < len(self.dockerfile.stages) else None
+
     def _find(self, name: str, location: Location, reader: int) -> Node | ContextInput:
         """Find what a COPY --from or a mount's from= names; empty means the context."""
         if not name:
             return ContextInput(self.options.target, CONTEXT)
-        index = self.named.get(name.lower())
-        if index is None and name.isdigit():
-            index = int(name)
-        if index is not None and index < len(self.dockerfile.stages):
+        index = self._index(name)
+        if index is not None:
             if index >= reader:
                 message = (
                     f"cannot copy from stage {name!r}: it needs to be defined before "
@@ -290,6 +281,12 @@ class _Planner:
             empty.node, step, found, platform, self.options.target, found.name, text, location
         )
         return replace(empty, chain=(Link(action, cut=True),))
+
+
+def _quiet(image: PlannedImage) -> PlannedImage:
+    """Return an image without its ONBUILD: whoever begins FROM it has run that, or never will."""
+    config = image.config
+    return replace(image, config=config.with_config(replace(config.config, on_build=())))
 
 
 def _detected(image: Platform, wanted: Platform, build: Platform) -> Platform:

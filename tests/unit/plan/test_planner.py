@@ -46,8 +46,8 @@ def test_stage_names_a_base_only_exactly_and_only_an_earlier_one() -> None:
 
 
 def test_copy_from_a_later_or_the_own_stage_is_refused() -> None:
-    for name in ("b", "1", "a"):
-        with pytest.raises(DockerfileError, match="needs to be defined before") as caught:
+    for name, why in (("b", "be defined before"), ("1", "be defined before"), ("a", "circular")):
+        with pytest.raises(DockerfileError, match=why) as caught:
             planned(f"FROM busybox AS a\nCOPY --from={name} /x /x\nFROM busybox AS b\n", stage="a")
         assert caught.value.location is not None
         assert caught.value.location.line == 2
@@ -80,6 +80,16 @@ def test_named_context_replaces_an_image_and_a_stage() -> None:
     copied = [node for node in walk((image.node,)) if not isinstance(node, Base)]
     assert [type(node.body) for node in copied] == [CopyStep, CopyStep]
     assert copied[0].source == ContextInput("image", "gen")
+
+
+def test_a_stage_that_a_context_replaces_leaves_its_own_triggers_and_no_others() -> None:
+    shelf = Shelf(gen=outside("gen", on_build=("RUN of-the-image",)))
+    text = "FROM missing AS gen\nRUN false\nONBUILD RUN of-the-stage\n"
+    contexts = frozenset({"gen"})
+    replaced = planned(text, shelf, contexts=contexts)
+    assert replaced.config.config.on_build == ()
+    assert texts(replaced) == []
+    assert texts(planned(f"{text}FROM gen\n", shelf, contexts=contexts)) == ["RUN of-the-stage"]
 
 
 def test_platform_of_a_stage_comes_from_its_from_line() -> None:
