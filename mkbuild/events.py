@@ -40,7 +40,7 @@ class StepOutput:
 class StepFinished:
     """A step is done; ``key`` its action key; ``error`` is empty unless it failed.
 
-    Steps that were hits have no StepStarted.
+    Steps that were hits have no StepStarted; ``source`` names the shared cache that had one.
     """
 
     step: str
@@ -52,6 +52,26 @@ class StepFinished:
     seconds: float
     key: str = ""
     error: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFinished:
+    """A layer was written: ``step`` is the one that it ends with; ``size`` of the blob."""
+
+    step: str
+    target: str
+    digest: str
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseFinished:
+    """A part of the run is over: load, plan, resolve, run, finish, write or publish."""
+
+    name: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +133,8 @@ Event: TypeAlias = (
     | StepStarted
     | StepOutput
     | StepFinished
+    | LayerFinished
+    | PhaseFinished
     | Transfer
     | TargetFinished
     | Published

@@ -1,7 +1,6 @@
 """``mkbuild build``: from a request to an exit status."""
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,21 +9,19 @@ from typing import Any
 
 from mkbuild.engine.compiled import Asked
 from mkbuild.engine.evidence import Witness, keep, may_be_kept
-from mkbuild.engine.files import DiskFiles, Git
+from mkbuild.engine.files import DiskFiles
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
-from mkbuild.engine.outputs import metadata, write_outputs
+from mkbuild.engine.outputs import write_outputs
 from mkbuild.engine.preview import Preview, check_drift
 from mkbuild.engine.publish import Publication, Publisher, destinations
-from mkbuild.engine.record import Log, describe
-from mkbuild.engine.redact import redacted
+from mkbuild.engine.report import Report
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected, open_workspace
 from mkbuild.errors import CancelledError, UsageError
-from mkbuild.events import Message, Reporter
+from mkbuild.events import Message, PhaseFinished, Reporter
 from mkbuild.graph.select import select
-from mkbuild.progress.recorder import Recorder
 from mkbuild.progress.tee import Tee
 from mkbuild.sandbox import detect
 
@@ -35,66 +32,56 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
     ``asked``: the command line, where its result is to be kept for the next time.
     """
     entered = detect.enter(request.behaviour.sandbox)
-    began, files = time.time_ns(), DiskFiles()
-    selected = open_workspace(request, files)
-    started, recorder = time.time(), Recorder(time.time)
+    began, files, report = time.time_ns(), DiskFiles(), Report(request)
+    tee = Tee([reporter, report.recorder])
+    ended: BaseException | None = None
     try:
-        tee = Tee([reporter, recorder])
+        selected = open_workspace(request, files)
+        tee.emit(PhaseFinished("load", time.time() - report.started))
         with Session(Path(request.storage), tee, selected.workspace.cache) as session:
             if entered is not None and entered.mode != "root":
                 session.emit(Message("debug", f"user namespace, {entered.mode}: {entered.reason}"))
-            invocation = Invocation(session, request, selected)
+            invocation = report.invocation = Invocation(session, request, selected)
             try:
-                labels = wanted_labels(invocation, request, selected)
+                labels = report.wanted = wanted_labels(invocation, request, selected)
                 if request.behaviour.plan:
                     check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
                 outcomes = invocation.build(labels)
-                _log(request, outcomes, recorder, started)
-                _deliver(invocation, outcomes, started)
-                good = outcomes.error is None and not outcomes.skipped
-                if good and asked is not None and may_be_kept(request):
-                    events = [event for _, event in recorder.events]
+                report.targets = list(outcomes.targets.values())
+                _deliver(invocation, outcomes, report.started)
+                _raise(outcomes)
+                if asked is not None and may_be_kept(request):
+                    events = [event for _, event in report.recorder.events]
                     keep(asked, Witness(request, invocation, files, outcomes, events, began))
             finally:
                 invocation.close()
+    except BaseException as error:
+        ended = error
+        raise
     finally:
+        for message in report.finish(ended):
+            reporter.emit(message)
         reporter.close()
-    return _status(outcomes)
+    return 0
 
 
 def _deliver(invocation: Invocation, outcomes: Outcomes, started: float) -> None:
     """Write and publish what was built, and say last of all how the run ended."""
     delivered = False
+    phase = invocation.session.phase
     try:
         if outcomes.error is None and not outcomes.skipped:
             targets = list(outcomes.targets.values())
-            write_outputs(invocation, targets)
-            publish(invocation, targets)
+            with phase("write"):
+                write_outputs(invocation, targets)
+            with phase("publish"):
+                publish(invocation, targets)
             delivered = True
     finally:
         if outcomes.summary is not None:
             seconds = time.time() - started
             ok = outcomes.summary.ok and delivered
             invocation.session.emit(replace(outcomes.summary, ok=ok, seconds=seconds))
-
-
-def _log(request: BuildRequest, outcomes: Outcomes, recorder: Recorder, started: float) -> None:
-    """Leave a record of the run in the store."""
-    if outcomes.resolution is None:
-        return
-    git = Git(Path(request.directory))
-    document = describe(
-        started=started,
-        ok=outcomes.error is None and not outcomes.skipped,
-        directory=request.directory,
-        arguments=redacted(sys.argv[1:]),
-        git={fact: git(fact) for fact in ("sha", "dirty")},
-        images=outcomes.planned,
-        resolution=outcomes.resolution,
-        targets={label: metadata(target) for label, target in outcomes.targets.items()},
-        events=recorder.events,
-    )
-    Log(Path(request.storage)).write(document, started)
 
 
 def wanted_labels(
@@ -169,10 +156,10 @@ def publish(invocation: Invocation, targets: Sequence[BuiltTarget]) -> None:
     ).publish(publications)
 
 
-def _status(outcomes: Outcomes) -> int:
+def _raise(outcomes: Outcomes) -> None:
+    """Raise what stopped a build, where something did."""
     if outcomes.error is not None:
         raise outcomes.error
     if outcomes.skipped:
         message = "interrupted"
         raise CancelledError(message)
-    return 0

@@ -131,7 +131,7 @@ def _refuse_changing(witness: Witness) -> None:
         for source in (target.context, *target.contexts.values()):
             if isinstance(source, GitContext | LayoutContext):
                 raise _DoubtError
-    resolution = witness.outcomes.resolution
+    resolution = invocation.resolution
     for work in resolution.works.values() if resolution else ():
         body = work.action.body
         if work.action.no_cache or (isinstance(body, AddStep) and remote_sources(body)):

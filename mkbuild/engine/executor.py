@@ -13,13 +13,13 @@ from mkbuild.action import ActionKey, LayerRecord, StateID, StatePair, StepResul
 from mkbuild.cache.tiered import TieredCache
 from mkbuild.engine.resolution import Resolution, Resolver, Work
 from mkbuild.errors import CancelledError, MkbuildError
-from mkbuild.events import Event, Status, StepFinished, StepOutput, StepStarted
+from mkbuild.events import Event, LayerFinished, Status, StepFinished, StepOutput, StepStarted
 from mkbuild.execute.filestep import Times, perform
 from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
 from mkbuild.filesystem.blacklist import without
 from mkbuild.filesystem.diff import Diff
-from mkbuild.plan.actions import Base, Node, RunBody, inputs
+from mkbuild.plan.actions import Action, Base, Node, RunBody, inputs
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import Policy, layer_pair
 from mkbuild.schedule.machine import Node as Job
@@ -258,10 +258,12 @@ class Executor:
         return perform(action.body, self._states.index(states[0]), given, times, scratch), False
 
     def _hit(self, work: Work) -> Status:
-        """Tell where a hit came from."""
+        return "hit-remote" if self._source(work) else "hit-local"
+
+    def _source(self, work: Work) -> str:
+        """Return which shared cache a step's result came from; empty for none."""
         keys = [key for key in (work.key, work.content_key) if key is not None]
-        remote = any(self._cache.came_from(key) is not None for key in keys)
-        return "hit-remote" if remote else "hit-local"
+        return next((name for name in map(self._cache.came_from, keys) if name), "")
 
     def _report(self, work: Work, status: Status, seconds: float) -> None:
         action = work.action
@@ -291,6 +293,7 @@ class Executor:
                 seconds=seconds,
                 key=work.key,
                 error=error.message if error else "",
+                source=self._source(work) if status == "hit-remote" else "",
             )
         )
 
@@ -306,10 +309,19 @@ class Executor:
             key = layer_pair(*pair, kind)
             record = self._cache.get_layers([key]).get(key)
             if record is None or record.digest not in self._cache.available([record]):
-                diff = self._states.diff(*pair)
-                record = write_layer(diff, self._states.store, COMPRESSIONS[kind])
+                record = self._write_layer(nodes, kind)
                 self._cache.put_layer(key, record, replace=True, share=not self._lossy(nodes))
             self.layers[pair, kind] = record
+
+    def _write_layer(self, nodes: tuple[Node, Node], kind: str) -> LayerRecord:
+        started = time.monotonic()
+        diff = self._states.diff(self._resolution.state(nodes[0]), self._resolution.state(nodes[1]))
+        record = write_layer(diff, self._states.store, COMPRESSIONS[kind])
+        if isinstance(nodes[1], Action):
+            seconds = time.monotonic() - started
+            key, target = self._resolution.by_node[nodes[1]], nodes[1].target
+            self._emit(LayerFinished(key, target, record.digest, record.size, seconds))
+        return record
 
     def _lossy(self, nodes: tuple[Node, Node]) -> bool:
         """Whether a layer holds what a step made that may differ from another machine's result."""

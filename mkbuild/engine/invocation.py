@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -52,8 +52,6 @@ class Outcomes:
     """What became of an invocation: what is built, by label, and what stopped the rest."""
 
     targets: dict[str, BuiltTarget] = field(default_factory=dict)
-    planned: list[tuple[str, PlannedImage]] = field(default_factory=list)
-    resolution: Resolution | None = None
     error: BaseException | None = None
     skipped: tuple[str, ...] = ()
     summary: RunFinished | None = None
@@ -113,7 +111,10 @@ class Invocation:
             changes=request.changes,
             directory=Path(request.directory),
         )
-        self._resolution: Resolution | None = None
+        self.planned: Sequence[tuple[str, PlannedImage]] = ()
+        """The images of a build, by target, as soon as they are planned."""
+        self.resolution: Resolution | None = None
+        """Of the last attempt, from when it is known."""
         self._made: Made | None = None
 
     def read_remotes(self, nodes: Iterable[Node]) -> None:
@@ -132,7 +133,9 @@ class Invocation:
     def build(self, labels: tuple[str, ...]) -> Outcomes:
         """Build targets; what a failure leaves undone is in the outcome, not raised."""
         started = time.monotonic()
-        images = self._images(labels)
+        with self.session.phase("plan"):
+            images = self._images(labels)
+        self.planned = [(label, image) for (label, _), image in images.items()]
         forced: set[ActionKey] = set()
         try:
             while True:
@@ -177,8 +180,10 @@ class Invocation:
     ) -> tuple[Outcomes, ActionKey | None]:
         """Try once; where a cached result turns out to be gone, say which step must run again."""
         behaviour = self.request.behaviour
-        resolver = self._resolver(forced)
-        resolution = resolver.resolve([image.node for image in images.values()])
+        resolver, phase = self._resolver(forced), self.session.phase
+        with phase("resolve"):
+            resolution = resolver.resolve([image.node for image in images.values()])
+        self.resolution = resolution
         executor = Executor(
             resolver=resolver,
             resolution=resolution,
@@ -198,19 +203,21 @@ class Invocation:
         graph = executor.jobs(wanted, weights, kinds)
         if graph and behaviour.expect_cached:
             raise ExpectedCachedError(_not_cached(resolution))
-        outcome = local.run(
-            graph,
-            executor.execute,
-            jobs=behaviour.jobs,
-            keep_going=behaviour.keep_going,
-            on_cancel=self._cancel,
-        )
+        with phase("run"):
+            outcome = local.run(
+                graph,
+                executor.execute,
+                jobs=behaviour.jobs,
+                keep_going=behaviour.keep_going,
+                on_cancel=self._cancel,
+            )
         lost = _lost(outcome, resolution)
         if lost is None and outcome.ok:
             lost = self._lost_files(images, resolution)
         if lost is not None:
             return Outcomes(error=local.first_error(outcome)), lost
-        return self._finish(images, resolution, executor, outcome, started), None
+        with phase("finish"):
+            return self._finish(images, resolution, executor, outcome, started), None
 
     def _lost_files(
         self, images: Mapping[Part, PlannedImage], resolution: Resolution
@@ -230,8 +237,8 @@ class Invocation:
 
     def state_of(self, image: PlannedImage) -> StateID:
         """Return the state of an image, once it is built."""
-        assert self._resolution is not None  # noqa: S101 -- after build
-        return self._resolution.state(image.node)
+        assert self.resolution is not None  # noqa: S101 -- after build
+        return self.resolution.state(image.node)
 
     def bring(self, layer: Descriptor) -> None:
         """Bring a layer of a finished image into the store; raises PullError, BuildError."""
@@ -282,10 +289,7 @@ class Invocation:
         outcome: Outcome,
         started: float,
     ) -> Outcomes:
-        self._resolution = resolution
         outcomes = Outcomes(
-            planned=[(label, image) for (label, _), image in images.items()],
-            resolution=resolution,
             error=local.first_error(outcome),
             skipped=tuple(outcome.skipped),
         )

@@ -14,9 +14,18 @@ from typing import Any
 from mkbuild import __version__
 from mkbuild.digest import Canonical
 from mkbuild.engine.resolution import Resolution
-from mkbuild.events import Event, StepFinished, StepStarted
+from mkbuild.errors import MkbuildError
+from mkbuild.events import (
+    Event,
+    LayerFinished,
+    PhaseFinished,
+    Published,
+    StepFinished,
+    Transfer,
+)
 from mkbuild.plan.actions import Action, walk
 from mkbuild.plan.image import PlannedImage
+from mkbuild.progress.recorder import Recorder
 
 VERSION = 1
 KEPT = 100
@@ -43,17 +52,14 @@ class Log:
         """Keep records below ``storage/runs``."""
         self._root = storage / "runs"
 
-    def write(self, document: Mapping[str, Any], started: float) -> str:
-        """Add a record; returns its name. The oldest ones above :data:`KEPT` go."""
+    def write(self, name: str, document: Mapping[str, Any]) -> None:
+        """Add a record, by a name from :func:`name_of`; the oldest above :data:`KEPT` go."""
         self._root.mkdir(parents=True, exist_ok=True)
-        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started))
-        name = f"{stamp}.{int(started * 1000) % 1000:03d}-{os.getpid()}"
         partial = self._root / f".{name}.partial"
         partial.write_text(json.dumps(document))
         partial.rename(self._root / f"{name}.json")
         for path in self._paths()[:-KEPT]:
             path.unlink(missing_ok=True)
-        return name
 
     def _paths(self) -> list[Path]:
         return sorted(self._root.glob("*.json"))
@@ -78,31 +84,63 @@ class Log:
                 yield record
 
 
+def name_of(started: float) -> str:
+    """Name the record of this process's run; names sort by time."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started))
+    return f"{stamp}.{int(started * 1000) % 1000:03d}-{os.getpid()}"
+
+
 def describe(  # noqa: PLR0913 -- what a run consists of
     *,
     started: float,
-    ok: bool,
+    error: BaseException | None,
     directory: str,
     arguments: Sequence[str],
     git: Mapping[str, str | None],
+    wanted: Sequence[str],
     images: Iterable[tuple[str, PlannedImage]],
-    resolution: Resolution,
+    resolution: Resolution | None,
     targets: Mapping[str, Mapping[str, Any]],
-    events: Sequence[tuple[float, Event]],
+    recorder: Recorder,
 ) -> dict[str, Any]:
-    """Return a run as JSON objects.
+    """Return a run as JSON objects; ``error`` is what ended it early.
 
     ``steps``: by definition key, each with its key's components, so that the first one that
     differs can be named later. ``order``: the keys of each target's steps. Times are in seconds,
-    those of steps since the run started.
+    ``begin`` of anything since the run started.
     """
+    return {
+        "version": VERSION,
+        "mkbuild": __version__,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "ok": error is None,
+        "error": _what_happened(error) if error else "",
+        "directory": directory,
+        "arguments": list(arguments),
+        "git": dict(git),
+        "wanted": list(wanted),
+        "targets": {label: dict(target) for label, target in targets.items()},
+        **_steps(images if resolution else (), resolution, _timing(recorder, started)),
+        **_rest(recorder.events, started),
+    }
+
+
+def _what_happened(error: BaseException) -> str:
+    return (error.message if isinstance(error, MkbuildError) else "") or type(error).__name__
+
+
+def _steps(
+    images: Iterable[tuple[str, PlannedImage]],
+    resolution: Resolution | None,
+    timing: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
     steps: dict[str, dict[str, Any]] = {}
     order: dict[str, list[str]] = {}
-    timing = _timing(events, started)
     for label, image in images:
         keys = order.setdefault(label, [])
         for node in walk((image.node,)):
-            if not isinstance(node, Action):
+            if not isinstance(node, Action) or resolution is None:
                 continue
             work = resolution.work(node)
             if work.key not in keys:
@@ -117,38 +155,61 @@ def describe(  # noqa: PLR0913 -- what a run consists of
                     "state": work.result.state if work.result else "",
                     "base": image.base.name,
                     "components": {k: plain(v) for k, v in work.components.values.items()},
-                    **timing.get(work.key, {"status": "skipped", "begin": 0.0, "seconds": 0.0}),
+                    **timing.get(work.key, _SKIPPED),
                 }
-    return {
-        "version": VERSION,
-        "mkbuild": __version__,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3),
-        "ok": ok,
-        "directory": directory,
-        "arguments": list(arguments),
-        "git": dict(git),
-        "targets": {label: dict(target) for label, target in targets.items()},
-        "order": order,
-        "steps": steps,
-    }
+    return {"order": order, "steps": steps}
 
 
-def _timing(events: Sequence[tuple[float, Event]], started: float) -> dict[str, dict[str, Any]]:
+_SKIPPED = {"status": "skipped", "source": "", "begin": 0.0, "seconds": 0.0}
+
+
+def _timing(recorder: Recorder, started: float) -> dict[str, dict[str, Any]]:
     """Return status, begin and duration of each step; a hit begins when it was found."""
-    begun: dict[str, float] = {}
     found: dict[str, dict[str, Any]] = {}
-    for at, event in events:
-        if isinstance(event, StepStarted):
-            begun[event.step] = at
-        elif isinstance(event, StepFinished):
-            begin = begun.get(event.step, at - event.seconds)
+    for at, event in recorder.events:
+        if isinstance(event, StepFinished):
             found[event.step] = {
                 "status": "failed" if event.error else event.status,
-                "begin": round(begin - started, 3),
-                "seconds": round(event.seconds, 3),
+                "source": event.source,
+                **_span(at - started, event.seconds),
             }
+            if event.error:
+                output = list(recorder.tails.get(event.step, ()))
+                found[event.step] |= {"error": event.error, "output": output}
     return found
+
+
+def _rest(events: Sequence[tuple[float, Event]], started: float) -> dict[str, list[dict[str, Any]]]:
+    """Return what took time besides steps, and the tags that were pushed."""
+    found: dict[str, list[dict[str, Any]]] = {
+        "layers": [],
+        "transfers": [],
+        "phases": [],
+        "published": [],
+    }
+    moving: dict[tuple[str, str], float] = {}
+    for at, event in events:
+        match event:
+            case LayerFinished(step, target, digest, size, seconds):
+                layer = {"step": step, "target": target, "digest": digest, "size": size}
+                found["layers"].append(layer | _span(at - started, seconds))
+            case PhaseFinished(name, seconds):
+                found["phases"].append({"name": name} | _span(at - started, seconds))
+            case Transfer(verb, what, size, finished=finished):
+                begun = moving.setdefault((verb, what), at)
+                if finished:
+                    del moving[verb, what]
+                    transfer = {"verb": verb, "what": what, "size": size}
+                    found["transfers"].append(transfer | _span(at - started, at - begun))
+            case Published(name, digest, moved):
+                found["published"].append({"name": name, "digest": digest, "moved": moved})
+            case _:
+                pass
+    return found
+
+
+def _span(end: float, seconds: float) -> dict[str, float]:
+    return {"begin": round(max(end - seconds, 0.0), 3), "seconds": round(seconds, 3)}
 
 
 def plain(value: Canonical) -> Any:  # noqa: ANN401 -- any JSON

@@ -2,6 +2,9 @@
 
 import os
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -9,7 +12,7 @@ from typing import Self
 from mkbuild.buildfile.target import CacheSettings
 from mkbuild.cache.sqlite import SqliteKeyValue
 from mkbuild.context.digests import FileDigests
-from mkbuild.events import Event, Message, Reporter
+from mkbuild.events import Event, Message, PhaseFinished, Reporter
 from mkbuild.sandbox.namespace import held_ids, in_user_namespace
 from mkbuild.snapshot.trees import TreeStore
 from mkbuild.store import temp
@@ -74,6 +77,15 @@ class Session:
     def warn(self, text: str) -> None:
         """Report a warning."""
         self.emit(Message("warning", text))
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Report how long a part of the run took, however it ended."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.emit(PhaseFinished(name, time.monotonic() - started))
 
     def directory(self) -> Path:
         """Make a temporary directory that lasts as long as the session."""

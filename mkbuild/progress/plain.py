@@ -4,7 +4,9 @@ from typing import TextIO, assert_never
 
 from mkbuild.events import (
     Event,
+    LayerFinished,
     Message,
+    PhaseFinished,
     Published,
     RunFinished,
     RunStarted,
@@ -74,7 +76,9 @@ class PlainReporter:
         steps, took = text.count(event.steps, "step"), text.seconds(event.seconds)
         return [f"{event.target} = {event.digest} ({steps}, {event.ran} ran, {took})"]
 
-    def _other(self, event: RunStarted | Transfer | Published | Message) -> list[str]:
+    def _other(
+        self, event: RunStarted | Transfer | Published | Message | LayerFinished | PhaseFinished
+    ) -> list[str]:
         line = ""
         match event:
             case RunStarted(targets, steps, jobs):
@@ -90,6 +94,8 @@ class PlainReporter:
             case Message(level, words):
                 if level != "debug" or self._verbose:
                     line = f"{level}: {words}"
+            case LayerFinished() | PhaseFinished():
+                pass  # for records and traces
             case _:
                 assert_never(event)
         return [line] if line else []

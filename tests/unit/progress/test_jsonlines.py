@@ -33,6 +33,7 @@ def test_one_object_a_line() -> None:
         "seconds": 0.0,
         "key": "sha256:k1",
         "error": "",
+        "source": "",
         "time": 12.5,
     }
 
