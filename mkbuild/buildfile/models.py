@@ -93,6 +93,13 @@ class ResourcesModel(Model):
     """What building the target takes."""
 
     weight: int = Field(default=1, ge=1, description="How many of the -j slots a step of it takes.")
+    cpus: float = Field(
+        default=0, gt=0, description="How many processors a RUN may use, such as 1.5."
+    )
+    memory: Size = Field(
+        default=0, description="How much memory a RUN may use, such as 2GB; above it, it is killed."
+    )
+    pids: int = Field(default=0, ge=1, description="How many processes and threads a RUN may have.")
 
 
 class OutputModel(Model):

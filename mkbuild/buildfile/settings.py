@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from mkbuild.buildfile import sources
 from mkbuild.buildfile.models import SecretModel, SettingsModel, SshModel
-from mkbuild.buildfile.target import GitUse, Output, Secret, Ssh, TargetContext
+from mkbuild.buildfile.target import GitUse, Output, Resources, Secret, Ssh, TargetContext
 from mkbuild.location import Location
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ def settings_of(model: SettingsModel, scene: Scene, uses: tuple[GitUse, ...]) ->
     places: dict[str, Location] = {}
     for name in model.model_fields_set - _NOT_SETTINGS:
         places[name] = scene.locate(name)
-        members["weight" if name == "resources" else name] = _member(name, model, scene)
+        members[name] = _member(name, model, scene)
     if {"dockerfile", "dockerfile_inline"} <= members.keys():
         scene.fail(
             "dockerfile_inline: there is a dockerfile, too; only one can be meant",
@@ -119,7 +119,7 @@ def settings_of(model: SettingsModel, scene: Scene, uses: tuple[GitUse, ...]) ->
 def _member(name: str, model: SettingsModel, scene: Scene) -> object:
     value = getattr(model, name)
     if name == "resources":
-        return model.resources.weight
+        return Resources(**model.resources.model_dump(exclude_unset=True))
     if name in _AS_IS:
         return value
     if isinstance(value, dict):

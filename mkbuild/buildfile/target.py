@@ -88,6 +88,19 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What a target's steps take: slots of ``-j``, and the limits of each RUN, 0 for none.
+
+    ``cpus`` is a share of processors, ``memory`` bytes, ``pids`` processes and threads.
+    """
+
+    weight: int = 1
+    cpus: float = 0
+    memory: int = 0
+    pids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class GitUse:
     """A git fact that went into a target's member, such as ``git.sha`` in ``labels.revision``."""
 
@@ -132,7 +145,7 @@ class Target:
     publish: bool = True
     depends_on: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    weight: int = 1
+    resources: Resources = Resources()
     network: Network = "default"
     add_hosts: Mapping[str, str] = field(default_factory=dict)
     no_cache: bool = False

@@ -40,6 +40,7 @@ from mkbuild.oci.model import Descriptor, Platform
 from mkbuild.oci.reference import Reference
 from mkbuild.plan.actions import Action, AddStep, Node, walk
 from mkbuild.plan.image import PlannedImage
+from mkbuild.sandbox.limits import Limits
 from mkbuild.schedule import local
 from mkbuild.schedule.local import Outcome
 
@@ -195,7 +196,7 @@ class Invocation:
             emit=self.session.emit,
             replace=self.request.caches.always,
         )
-        weights = {label: target.weight for label, target in self.targets.items()}
+        weights = {label: target.resources.weight for label, target in self.targets.items()}
         self.session.emit(RunStarted(_labels(images), len(resolution.works), behaviour.jobs))
         executor.report_hits()
         kinds = {label: target.compression for label, target in self.targets.items()}
@@ -260,16 +261,19 @@ class Invocation:
         self.registries.close()
 
     def _runner(self) -> Runner:
-        self._made = make_runner(
-            self.session,
-            self.request.behaviour,
-            self.states,
-            policy=self.planning.policy,
-            contexts=self.contexts.tree,
-            secrets=self.secrets.value,
-            agents=self.secrets.agent,
-            take_over=self._take_over,
-        )
+        """Make the runner; a second attempt takes the first one's, and what that has taken over."""
+        if self._made is None:
+            self._made = make_runner(
+                self.session,
+                self.request.behaviour,
+                self.states,
+                policy=self.planning.policy,
+                contexts=self.contexts.tree,
+                secrets=self.secrets.value,
+                agents=self.secrets.agent,
+                take_over=self._take_over,
+                limits={label: _limits(target) for label, target in self.targets.items()},
+            )
         return self._made.runner
 
     def _take_over(self) -> Takeover:
@@ -358,6 +362,11 @@ def _first(*choices: int | None) -> int | None:
 
 def _labels(images: Iterable[Part]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for label, _ in images))
+
+
+def _limits(target: Target) -> Limits:
+    resources = target.resources
+    return Limits(resources.cpus, resources.memory, resources.pids)
 
 
 def _finished(target: BuiltTarget) -> TargetFinished:

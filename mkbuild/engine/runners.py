@@ -1,6 +1,7 @@
 """Makes what runs commands: the sandbox that this machine allows, and what all RUNs share."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mkbuild.context.scan import ContextTree
@@ -18,6 +19,7 @@ from mkbuild.plan.keys import Policy
 from mkbuild.sandbox import detect, resolv
 from mkbuild.sandbox.chroot import ChrootSandbox
 from mkbuild.sandbox.detect import Choice
+from mkbuild.sandbox.limits import Limits, Places, find
 from mkbuild.sandbox.spec import Sandbox
 
 
@@ -30,6 +32,32 @@ class Made:
     takeover: Takeover | None = None
 
 
+class Confinement:
+    """Limits of targets, and the places that hold them: looked for when the first is needed."""
+
+    def __init__(self, limits: Mapping[str, Limits], warn: Callable[[str], None]) -> None:
+        """``warn`` is told once of what cannot be held."""
+        self._limits = limits
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._places = Places()
+
+    def of(self, target: str) -> tuple[Limits, Places]:
+        """Return the limits of a target's commands, and the places for them."""
+        limits = self._limits.get(target, Limits())
+        if not limits.wanted():
+            return limits, Places()
+        with self._lock:
+            known = self._places
+            fresh = find(limits.wanted() - known.found.keys() - known.missing.keys())
+            if fresh.missing:
+                self._warn(fresh.warning())
+            self._places = Places(
+                {**known.found, **fresh.found}, {**known.missing, **fresh.missing}
+            )
+            return limits, self._places
+
+
 def make_runner(  # noqa: PLR0913 -- the parts it connects
     session: Session,
     behaviour: Behaviour,
@@ -40,6 +68,7 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
     secrets: Callable[[str, str], bytes | None],
     agents: Callable[[str, str], str | None],
     take_over: Callable[[], Takeover],
+    limits: Mapping[str, Limits],
 ) -> Made:
     """Choose a sandbox and bind it to an invocation; raises SandboxError."""
     mode = behaviour.sandbox
@@ -60,6 +89,7 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
         overlay=choice.overlay,
         takeover=takeover,
         allow=frozenset(behaviour.allow),
+        limits=Confinement(limits, session.warn).of,
     )
     caches = CacheMounts(session.storage / "mounts", single_id=session.single_id)
     mounts = Mounts(

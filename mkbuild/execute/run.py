@@ -20,7 +20,8 @@ from mkbuild.filesystem.index import Index
 from mkbuild.oci import platform as platforms
 from mkbuild.plan.actions import Action, Node, RunBody
 from mkbuild.plan.keys import Policy
-from mkbuild.sandbox.spec import Network, Output, RunSpec, Sandbox
+from mkbuild.sandbox.limits import Limits, Places
+from mkbuild.sandbox.spec import Network, Output, RunOutcome, RunSpec, Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class RunSettings:
     ``environment``: variables that every command gets where it does not set them itself.
     ``overlay``: whether the sandbox mounts overlays; else it is given full trees, or what is taken
     over (``takeover``). ``allow``: what commands may ask for, such as ``security.insecure``.
+    ``limits``: of a target's commands, and the places that hold them.
     """
 
     policy: Callable[[str], Policy]
@@ -42,6 +44,7 @@ class RunSettings:
     overlay: bool = True
     takeover: Takeover | None = None
     allow: frozenset[str] = frozenset()
+    limits: Callable[[str], tuple[Limits, Places]] = lambda _: (Limits(), Places())
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Runner:
             user = identity.run_user(root.index, body.user)
             mounts, variables = self._mounts.bind(action, state_of, scratch, stack)
             _make_directory(root.index, body.cwd, root.changes)
+            limits, places = self._settings.limits(action.target)
             spec = RunSpec(
                 argv=body.argv,
                 env=self._environment(action, body, user.home) | variables,
@@ -91,11 +95,13 @@ class Runner:
                 mounts=mounts,
                 hosts=self._settings.hosts(body.hosts),
                 resolv=self._settings.resolv,
+                cgroups=places.groups(limits),
+                rlimits=places.rlimits(limits),
                 **root.fields(),
             )
             outcome = self._sandbox.run(spec, output)
             if outcome.status != 0:
-                raise _failed(action, outcome.status)
+                raise _failed(action, outcome, limits)
             diff = root.collect(self._settings.policy(action.target).epoch)
         return RunResult(diff, outcome.lossy)
 
@@ -129,17 +135,22 @@ def _network(network: str) -> Network:
     return "host" if network == "host" else "default"
 
 
-def _failed(action: Action, status: int) -> StepError:
-    """Say how a command ended; signals are named."""
+def _failed(action: Action, outcome: RunOutcome, limits: Limits) -> StepError:
+    """Say how a command ended; signals are named, and limits that it met."""
+    status = outcome.status
     how = f"exit status {status}"
     if status > SIGNALLED:
         name = signal.strsignal(status - SIGNALLED)
         how += f" ({name})" if name else ""
     command = action.text if len(action.text) <= SHOWN else action.text[: SHOWN - 1] + "…"
+    met = "".join(f"; {limits.met(name)}" for name in outcome.reached)
+    raised = " and ".join(f"resources.{name}" for name in outcome.reached)
     return StepError(
-        f"{command} ended with {how}",
+        f"{command} ended with {how}{met}",
         location=action.location,
-        hint=_hint(action, status),
+        hint=f"raise {raised} of {action.target}, or let the command do less at once"
+        if raised
+        else _hint(action, status),
     )
 
 

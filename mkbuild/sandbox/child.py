@@ -18,6 +18,7 @@ import select
 import sys
 
 from mkbuild.sandbox import mounts, privileges, syscalls
+from mkbuild.sandbox.cgroups import Groups
 from mkbuild.sandbox.paths import PathError, open_below
 from mkbuild.sandbox.rootfs import Stage, mount_root
 from mkbuild.sandbox.stubs import Stubs
@@ -55,9 +56,9 @@ class Report:
                 number, why = 0, f"{type(error).__name__}: {error}"
         os.write(self.fd, marshal.dumps(("failed", doing, why[:_SHOWN], number)))
 
-    def ended(self, status: int, *, lossy: bool) -> None:
+    def ended(self, status: int, *, lossy: bool, reached: tuple[str, ...]) -> None:
         """Say how the command ended."""
-        os.write(self.fd, marshal.dumps(("ended", status, lossy)))
+        os.write(self.fd, marshal.dumps(("ended", status, lossy, reached)))
 
 
 def main() -> "NoReturn":
@@ -66,12 +67,15 @@ def main() -> "NoReturn":
     report = Report(report_fd)
     for fd in (life, report_fd):
         os.set_inheritable(fd, False)
+    groups = Groups()
     try:
-        status, lossy = _supervise(load(spec_fd), life, report)
+        status, lossy = _supervise(load(spec_fd), life, report, groups)
     except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed("set up the sandbox", error)
+        groups.remove()
         os._exit(_SETUP_FAILED)
-    report.ended(status, lossy=lossy)
+    report.ended(status, lossy=lossy, reached=groups.reached())
+    groups.remove()
     os._exit(0)
 
 
@@ -82,7 +86,7 @@ def load(fd: int) -> "Wire":
     return wire
 
 
-def _supervise(spec: "Wire", life: int, report: Report) -> tuple[int, bool]:
+def _supervise(spec: "Wire", life: int, report: Report, groups: Groups) -> tuple[int, bool]:
     os.umask(0)
     syscalls.blank_command_line()
     syscalls.unshare(syscalls.CLONE_NEWNS)
@@ -94,22 +98,23 @@ def _supervise(spec: "Wire", life: int, report: Report) -> tuple[int, bool]:
     mounts.prepare(spec, stage)
     stubs = Stubs(root)
     stubs.make(mounts.targets(spec))
+    groups.make(spec["cgroups"])
     spaces = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
     if spec["network"] == "none":
         spaces |= syscalls.CLONE_NEWNET
-    syscalls.unshare(spaces | syscalls.CLONE_NEWCGROUP)
+    syscalls.unshare(spaces)
     ours, theirs = os.pipe()
     listener_ours, listener_theirs = _socket_pair() if spec["one_id"] else (-1, -1)
     child = os.fork()
     if not child:
         os.close(theirs)
-        _init(spec, stage, root, report, ours, listener_theirs)
+        _init(spec, stage, root, report, groups, ours, listener_theirs)
     os.close(ours)
     for fd in (1, 2):  # only the RUN itself may hold its output open
         os.dup2(0, fd)
     if listener_theirs >= 0:
         os.close(listener_theirs)
-    status, lossy = _wait(child, life, listener_ours)
+    status, lossy = _wait(child, life, groups, listener_ours)
     stubs.remove()
     os.close(root)
     stage.close()
@@ -125,7 +130,7 @@ def _help_apt(root: int, spec: "Wire") -> None:
     spec["files"]["/etc/apt/apt.conf.d/00one-id"] = b'APT::Sandbox::User "root";\n'
 
 
-def _wait(child: int, life: int, listeners: int) -> tuple[int, bool]:
+def _wait(child: int, life: int, groups: Groups, listeners: int) -> tuple[int, bool]:
     """Wait for pid 1, or for the build to end, which ends pid 1."""
     poll = select.poll()
     ended = os.pidfd_open(child)
@@ -141,6 +146,7 @@ def _wait(child: int, life: int, listeners: int) -> tuple[int, bool]:
             if fd == life:
                 os.kill(child, 9)
                 os.waitpid(child, 0)  # returns when its whole pid namespace is empty
+                groups.remove()
                 os._exit(_KILLED)
             if fd == ended:
                 _, code = os.waitpid(child, 0)
@@ -158,13 +164,20 @@ def _socket_pair() -> tuple[int, int]:
 
 
 def _init(  # noqa: PLR0913, PLR0917 - the state that a fork hands on
-    spec: "Wire", stage: Stage, root: int, report: Report, supervisor: int, listeners: int
+    spec: "Wire",
+    stage: Stage,
+    root: int,
+    report: Report,
+    groups: Groups,
+    supervisor: int,
+    listeners: int,
 ) -> "NoReturn":
     try:
         syscalls.die_with_parent()
         if select.select([supervisor], [], [], 0)[0]:
             os._exit(_KILLED)
-        syscalls.unshare(syscalls.CLONE_NEWNS)
+        groups.join()
+        syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWCGROUP)
         os.close(root)
         root = os.open("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         syscalls.set_hostname(spec["hostname"])
@@ -203,7 +216,7 @@ def _command(spec: "Wire", report: Report, listeners: int) -> "NoReturn":
         standard_streams(spec)
         syscalls.reset_signals()
         syscalls.join_new_session_keyring()
-        privileges.limit()
+        privileges.limit(spec["rlimits"])
         if spec["one_id"]:
             _hand_over_listener(spec, listeners)
         else:

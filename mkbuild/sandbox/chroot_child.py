@@ -12,6 +12,7 @@ import sys
 from typing import NoReturn
 
 from mkbuild.sandbox import emulate, mounts, privileges, syscalls
+from mkbuild.sandbox.cgroups import Groups
 from mkbuild.sandbox.child import Report, execute, load, only, standard_streams
 from mkbuild.sandbox.emulate import Emulation
 from mkbuild.sandbox.paths import PathError
@@ -28,12 +29,15 @@ def main() -> NoReturn:
     report = Report(report_fd)
     for fd in (life, report_fd):
         os.set_inheritable(fd, False)
+    groups = Groups()
     try:
-        status = _supervise(load(spec_fd), life, report)
+        status = _supervise(load(spec_fd), life, report, groups)
     except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed("set up the chroot", error)
+        groups.remove()
         os._exit(1)
-    report.ended(status, lossy=False)
+    report.ended(status, lossy=False, reached=groups.reached())
+    groups.remove()
     os._exit(0)
 
 
@@ -48,11 +52,12 @@ def _can_mount() -> bool:
     return True
 
 
-def _supervise(spec: Wire, life: int, report: Report) -> int:
+def _supervise(spec: Wire, life: int, report: Report, groups: Groups) -> int:
     os.umask(0)
     syscalls.be_subreaper()
+    groups.make(spec["cgroups"])
     if _can_mount():
-        return _mounted(spec, life, report)
+        return _mounted(spec, life, report, groups)
     if spec["network"] == "none":
         raise PathError("network none needs CAP_SYS_ADMIN")
     root = os.open(spec["tree"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -62,13 +67,13 @@ def _supervise(spec: Wire, life: int, report: Report) -> int:
     emulation = Emulation(spec, root, stubs)
     try:
         emulation.mount_all()
-        return _run(spec, life, report, root)
+        return _run(spec, life, report, groups, root)
     finally:
         emulation.undo()
         stubs.remove()
 
 
-def _mounted(spec: Wire, life: int, report: Report) -> int:
+def _mounted(spec: Wire, life: int, report: Report, groups: Groups) -> int:
     """Run with real mounts: made on a second view of the tree, so that the first sees the stubs."""
     stage = Stage(spec["work"], userns=spec["userns"])
     plain = os.open(spec["tree"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -83,17 +88,17 @@ def _mounted(spec: Wire, life: int, report: Report) -> int:
         syscalls.raise_loopback()
     mounts.Mounter(spec, stage, root, own_processes=False).mount_all()
     os.close(root)
-    status = _run(spec, life, report, -1)
+    status = _run(spec, life, report, groups, -1)
     stage.close()
     stubs.remove()
     return status
 
 
-def _run(spec: Wire, life: int, report: Report, root: int) -> int:
+def _run(spec: Wire, life: int, report: Report, groups: Groups, root: int) -> int:
     """Run the command in ``root``; -1: the root that is mounted on the stage, and nothing else."""
     command = os.fork()
     if not command:
-        _command(spec, report, root)
+        _command(spec, report, groups, root)
     poll = select.poll()
     ended = os.pidfd_open(command)
     poll.register(ended, select.POLLIN)
@@ -132,16 +137,17 @@ def _change_root(root: int) -> None:
     syscalls.pivot_root_here()
 
 
-def _command(spec: Wire, report: Report, root: int) -> NoReturn:
+def _command(spec: Wire, report: Report, groups: Groups, root: int) -> NoReturn:
     doing = "prepare the command"
     try:
         os.setsid()
         syscalls.die_with_parent()
+        groups.join()
         _change_root(root)
         standard_streams(spec)
         syscalls.reset_signals()
         syscalls.join_new_session_keyring()
-        privileges.limit()
+        privileges.limit(spec["rlimits"])
         if syscalls.permitted_capabilities() >> _CAP_SYS_ADMIN & 1:
             privileges.install_filter(spec)
         report.fd = only(report.fd)

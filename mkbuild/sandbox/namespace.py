@@ -1,6 +1,7 @@
 """The default sandbox: namespaces, an overlay, docker's capabilities and system-call filter."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from mkbuild.sandbox import process, seccomp, wire
@@ -42,7 +43,7 @@ class NamespaceSandbox:
         packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=self._one_id)
         outcome = process.run(self._runs, "child.main", packed, output)
         if self._one_id and (spec.uid or spec.gid):
-            return RunOutcome(outcome.status, lossy=True)
+            return replace(outcome, lossy=True)
         return outcome
 
     def cancel(self) -> None:

@@ -17,13 +17,20 @@ _RLIMIT_CORE, _RLIMIT_NOFILE = 4, 7
 _OPEN_FILES = (1024, 524288)
 
 
-def limit() -> None:
-    """Set the limits of a RUN whatever the caller's are, as far as those allow."""
+def limit(further: "tuple[tuple[int, int], ...]") -> None:
+    """Set the limits of a RUN whatever the caller's are, as far as those allow.
+
+    ``further``: RLIMIT_* to value, of limits that were asked for.
+    """
     _, hard = syscalls.get_limit(_RLIMIT_NOFILE)
     most = min(hard, _OPEN_FILES[1])
     syscalls.set_limit(_RLIMIT_NOFILE, min(_OPEN_FILES[0], most), most)
     # a core file would become part of the layer
     syscalls.set_limit(_RLIMIT_CORE, 0, 0)
+    for resource, value in further:
+        _, hard = syscalls.get_limit(resource)
+        least = min(value, hard)
+        syscalls.set_limit(resource, least, least)
     os.umask(0o022)
 
 

@@ -163,8 +163,8 @@ def _outcome(said: bytes, returncode: int) -> RunOutcome:
         match message:
             case ("failed", str(doing), str(reason), int(number)):
                 raise SandboxError(f"cannot {doing}: {reason}", hint=_HINTS.get(number))
-            case ("ended", int(status), bool(lossy)):
-                outcome = RunOutcome(status, lossy)
+            case ("ended", int(status), bool(lossy), tuple(reached)):
+                outcome = RunOutcome(status, lossy, tuple(str(name) for name in reached))
             case _:
                 raise AssertionError(message)
     if outcome is None:

@@ -36,6 +36,17 @@ class MountSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A cgroup of one RUN: made below the directory ``parent``, with its ``files`` written first.
+
+    ``files``: names and texts, in the order in which they are written.
+    """
+
+    parent: str
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunSpec:
     """One command in one filesystem.
 
@@ -47,6 +58,7 @@ class RunSpec:
     overlays do not work). ``env`` is all that the command sees. ``cwd`` must exist. ``groups``:
     supplementary ids. ``hosts``, ``resolv``: contents of /etc/hosts and /etc/resolv.conf, mounted
     and never part of the result. ``stdin``: bytes (a heredoc script); empty: /dev/null.
+    ``cgroups``: made for the command, and removed after it. ``rlimits``: RLIMIT_* to value.
     """
 
     argv: tuple[str, ...]
@@ -66,6 +78,8 @@ class RunSpec:
     hosts: bytes = b""
     resolv: bytes = b""
     stdin: bytes = b""
+    cgroups: tuple[Group, ...] = ()
+    rlimits: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +87,13 @@ class RunOutcome:
     """How a command ended: its exit status (128+n for signal n), and what the sandbox swallowed.
 
     ``lossy``: a change of owner or of the command's own ids to one that this sandbox cannot hold
-    was answered with success, so the result may differ from another machine's.
+    was answered with success, so the result may differ from another machine's. ``reached``: the
+    limits that it met, of ``memory`` (the kernel killed a process) and ``pids`` (a fork failed).
     """
 
     status: int
     lossy: bool = False
+    reached: tuple[str, ...] = ()
 
 
 Output = Callable[[int, bytes], None]

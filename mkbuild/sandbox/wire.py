@@ -48,6 +48,8 @@ class Wire(TypedDict):
     mounts: list[WireMount]
     files: dict[str, bytes]
     stdin: bytes
+    cgroups: list[tuple[str, tuple[tuple[str, str], ...]]]
+    rlimits: tuple[tuple[int, int], ...]
     filter: bytes
     userns: bool
     one_id: bool
@@ -89,6 +91,8 @@ def pack(spec: "RunSpec", *, program: bytes, userns: bool, one_id: bool) -> byte
         "mounts": [_mount(mount) for mount in spec.mounts],
         "files": {path: data for path, data in files if data},
         "stdin": spec.stdin,
+        "cgroups": [(group.parent, group.files) for group in spec.cgroups],
+        "rlimits": spec.rlimits,
         "filter": program,
         "userns": userns,
         "one_id": one_id,

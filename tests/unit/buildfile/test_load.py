@@ -109,7 +109,7 @@ def test_the_reference_example() -> None:
         "lib": DirectoryContext("/w/lib"),
     }
     assert (worker.labels, worker.secrets) == (api.labels, api.secrets)
-    assert (cuda.weight, cuda.context) == (4, DirectoryContext("/w/cuda"))
+    assert (cuda.resources.weight, cuda.context) == (4, DirectoryContext("/w/cuda"))
     assert codegen.context == DirectoryContext("/w/services/gen")
     assert codegen.outputs == (Output("oci", "/w/services/gen/out.tar"),)
     assert (codegen.file, codegen.directory) == ("/w/services/gen/BUILD.yaml", "services/gen")

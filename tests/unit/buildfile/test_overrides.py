@@ -46,7 +46,7 @@ def test_maps_get_keys_and_lists_add_up() -> None:
     assert target.platforms == ("linux/arm64",)
     assert target.secrets == (Secret("s", "E"), Secret("t"))
     assert target.outputs == (Output("oci", "/w/o.tar"),)
-    assert target.weight == 3
+    assert target.resources.weight == 3
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_the_documentations_example_validates_and_loads(
     assert workspace.targets["api"].args == {"PYTHON": "3.10"}
     assert workspace.targets["api"].tags[0] == "ghcr.io/acme/api:dev"
     assert workspace.targets["worker"].groups == ("backend",)
-    assert workspace.targets["cuda-12.6"].weight == 4
+    assert workspace.targets["cuda-12.6"].resources.weight == 4
     assert "_service" not in workspace.targets
 
 
