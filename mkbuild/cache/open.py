@@ -89,7 +89,7 @@ def _tier(settings: RemoteSettings, client_for: ClientFor, warn: Callable[[str],
     cache = KeyValueActionCache(
         remote.store,
         health,
-        signer=None if settings.signing_key is None else _signer(settings.signing_key),
+        signer=None if settings.signing_key is None else open_signer(settings.signing_key),
         scopes=scopes,
         shared=True,
         writable=settings.writable,
@@ -106,7 +106,8 @@ def _tier(settings: RemoteSettings, client_for: ClientFor, warn: Callable[[str],
     return Tier(cache, health, carrier, readable=settings.readable, writable=settings.writable)
 
 
-def _signer(key: bytes) -> "HmacSigner":
+def open_signer(key: bytes) -> "HmacSigner":
+    """Return what signs with a key; raises UsageError where it is too short to be a secret."""
     from mkbuild.cache.signing import HmacSigner
 
     try:

@@ -1,13 +1,17 @@
-"""``mkbuild cache``: what the local store takes, and how to make it smaller."""
+"""``mkbuild cache``: what the local store takes, how to make it smaller, how to carry it on."""
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mkbuild.cli import values
+from mkbuild.cli import flags, values
+from mkbuild.cli.asking import complete_selection
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.options import Command, option
+from mkbuild.cli.request import make_request
+from mkbuild.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,10 +20,17 @@ if TYPE_CHECKING:
 
 _LIMITS = "What stays"
 
+_signing_key = option(
+    "--signing-key-env",
+    group=flags.CACHE,
+    metavar="VARIABLE",
+    help="Where the key is that signs entries, or checks them.",
+)
+
 
 @click.group()
 def command() -> None:
-    """Measure and clean the local store. What a running build uses is never removed."""
+    """Measure, clean and carry the local store. What a running build uses is never removed."""
 
 
 @command.command(cls=Command)
@@ -59,6 +70,68 @@ def gc(ttl: str | None, max_size: str | None, **params: Any) -> None:
 def prune(**params: Any) -> None:
     """Remove all that no running build uses."""
     _collect(params, 0, None)
+
+
+@command.command(cls=Command)
+@click.argument("place", metavar="FILE|DIR")
+@click.argument("selection", nargs=-1, shell_complete=complete_selection)
+@_signing_key
+@flags.input_flags
+@flags.cache_flags
+@flags.lone_flags
+@common_options
+def export(place: str, selection: tuple[str, ...], **params: Any) -> None:
+    """Write what is cached of images, all by default: into a tar, or a directory that is there.
+
+    Another store takes it with import; a directory also serves as a shared cache of type directory.
+    """
+    key = _key(params)
+    common = take_common(params)
+    request = make_request(common, selection or ("all",), params, os.environ)
+    from mkbuild.engine.bundles import export as write
+    from mkbuild.progress import text
+
+    written = write(request, common.reporter(), common.directory / place, key)
+    click.echo(
+        f"{place}: {text.count(written.entries, 'entry', 'entries')},"
+        f" {text.count(written.blobs, 'blob')}, {text.size(written.bytes)}"
+    )
+    if written.missing:
+        _warn(f"{text.count(written.missing, 'step')} without a result: build first")
+
+
+@command.command("import", cls=Command)
+@click.argument("place", metavar="FILE|DIR")
+@_signing_key
+@common_options
+def import_(place: str, **params: Any) -> None:
+    """Take over what export wrote; every digest is checked, and no good entry is replaced."""
+    key = _key(params)
+    common = take_common(params)
+    from mkbuild.engine.bundles import bring
+    from mkbuild.progress import text
+
+    brought = bring(common.storage, common.reporter(), common.directory / place, key)
+    click.echo(
+        f"{place}: {text.count(brought.entries, 'new entry', 'new entries')}"
+        f" ({brought.known} known), {text.count(brought.blobs, 'new blob')},"
+        f" {text.size(brought.bytes)}"
+    )
+    if brought.refused:
+        _warn(f"{text.count(brought.refused, 'part')} did not count; {brought.complaint}")
+
+
+def _key(params: dict[str, Any]) -> bytes | None:
+    """Read the signing key, where a variable is named for it."""
+    variable = params.pop("signing_key_env")
+    if variable is None:
+        return None
+    if variable not in os.environ:
+        raise UsageError(
+            f"--signing-key-env {variable}: that variable is not set",
+            hint=f"export {variable}, or leave the flag out",
+        )
+    return os.environb[os.fsencode(variable)]
 
 
 def _collect(params: dict[str, Any], ttl: int, max_size: int | None) -> None:

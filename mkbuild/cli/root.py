@@ -33,7 +33,7 @@ VERBS = {
         "lock": "Pin what base images, URLs and git refs stand for.",
     },
     "Machine": {
-        "cache": "Measure and clean the local store.",
+        "cache": "Measure, clean, export and import the local store.",
         "doctor": "Say what this machine can do, and how to fix what it cannot.",
         "completion": "Print the completion script of a shell.",
         "version": "Print the version.",

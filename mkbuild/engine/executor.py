@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,7 +18,7 @@ from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
 from mkbuild.filesystem.blacklist import without
 from mkbuild.filesystem.diff import Diff
-from mkbuild.plan.actions import Action, Base, Node, RunBody, inputs
+from mkbuild.plan.actions import Action, Base, Node, RunBody, inputs, layer_start
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import Policy, layer_pair
 from mkbuild.schedule.machine import Node as Job
@@ -132,9 +131,7 @@ class Executor:
         for node, key in self._resolution.by_node.items():
             if isinstance(node, Base) or not node.commit or ActionKey(key) not in names:
                 continue
-            before = node.parent
-            while not (isinstance(before, Base) or before.commit):
-                before = before.parent
+            before = layer_start(node)
             start, kind = self._resolution.by_node[before], kinds[node.target]
             name = f"layer {kind} {start} {key}"
             if name not in self._jobs:
@@ -151,7 +148,7 @@ class Executor:
         graph: dict[str, Job],
     ) -> None:
         """Add a job for each layer of an image that is not at hand, after the steps it spans."""
-        for before, after in _spans(image):
+        for before, after in image.spans():
             start, end = self._resolution.by_node[before], self._resolution.by_node[after]
             name = f"layer {kind} {start} {end}"
             if name in self._jobs:
@@ -168,7 +165,7 @@ class Executor:
         """Look up the layers between states that are known, and leave out those that are gone."""
         wanted: dict[StatePair, Wanted] = {}
         for image, kind in images:
-            for before, after in _spans(image):
+            for before, after in image.spans():
                 try:
                     pair = (self._resolution.state(before), self._resolution.state(after))
                 except KeyError:
@@ -310,7 +307,9 @@ class Executor:
             record = self._cache.get_layers([key]).get(key)
             if record is None or record.digest not in self._cache.available([record]):
                 record = self._write_layer(nodes, kind)
-                self._cache.put_layer(key, record, replace=True, share=not self._lossy(nodes))
+                self._cache.put_layer(
+                    key, record, replace=True, share=not self._resolution.lossy(*nodes)
+                )
             self.layers[pair, kind] = record
 
     def _write_layer(self, nodes: tuple[Node, Node], kind: str) -> LayerRecord:
@@ -323,26 +322,10 @@ class Executor:
             self._emit(LayerFinished(key, target, record.digest, record.size, seconds))
         return record
 
-    def _lossy(self, nodes: tuple[Node, Node]) -> bool:
-        """Whether a layer holds what a step made that may differ from another machine's result."""
-        before, node = nodes
-        while node is not before and not isinstance(node, Base):
-            result = self._resolution.works[ActionKey(self._resolution.by_node[node])].result
-            if result is not None and result.lossy:
-                return True
-            node = node.parent
-        return False
-
     def records(self, image: PlannedImage, kind: str) -> Sequence[LayerRecord]:
         """Return the layers above an image's base, all steps done."""
         spans = image.layer_spans(self._resolution.state)
         return [self.layers[(before, after), kind] for before, after, _ in spans]
-
-
-def _spans(image: PlannedImage) -> Iterable[tuple[Node, Node]]:
-    """Return the nodes that an image's layers lie between."""
-    nodes: list[Node] = [image.base, *(link.action for link in image.chain if link.cut)]
-    return pairwise(nodes)
 
 
 def _started(work: Work) -> StepStarted:

@@ -151,11 +151,17 @@ class Invocation:
 
     def preview(self, labels: tuple[str, ...]) -> Preview:
         """Say what a build would do; nothing runs, and no layer is fetched."""
+        images, resolution, _ = self.resolve(labels)
+        return preview(images, resolution, self.cache)
+
+    def resolve(
+        self, labels: tuple[str, ...]
+    ) -> tuple[list[tuple[str, PlannedImage]], Resolution, Resolver]:
+        """Plan targets, and look up what is known of them: images (with labels) and their work."""
         images = self._images(labels)
-        resolution = self._resolver().resolve([image.node for image in images.values()])
-        return preview(
-            [(label, image) for (label, _), image in images.items()], resolution, self.cache
-        )
+        resolver = self._resolver()
+        resolution = resolver.resolve([image.node for image in images.values()])
+        return [(label, image) for (label, _), image in images.items()], resolution, resolver
 
     def _images(self, labels: tuple[str, ...]) -> dict[Part, PlannedImage]:
         return {

@@ -49,7 +49,7 @@ class LayerSource:
     def base_toc(self, layer: BaseLayer, below: StateTree, *, contents: bool) -> tuple[Digest, Toc]:
         """Return a base layer's TOC: remembered, or read from its blob."""
         with below.states.exclusive(f"base {layer.diff_id} {below.state}"):
-            names = _names(layer, below)
+            names = base_names(layer, below)
             remembered = self._cache.get_bases(names)
             for name in names:
                 toc = self.toc(remembered[name], contents=contents) if name in remembered else None
@@ -75,14 +75,14 @@ class LayerSource:
         """Return a base layer's tree."""
         with below.states.exclusive(f"base {layer.diff_id} {below.state}"):
             while True:
-                for name in _names(layer, below):
+                for name in base_names(layer, below):
                     tree = below.states.keep(name)
                     if tree is not None:
                         return tree
                 with self._trees.begin() as temp:
                     content = self._read(layer, below, temp.tree)
                     self._remember(layer, below, content)
-                    name = _names(layer, below)[1 if content.dependent else 0]
+                    name = base_names(layer, below)[1 if content.dependent else 0]
                     self._trees.publish(temp, name, _size(content.toc))
 
     def _read(self, layer: BaseLayer, below: StateTree, tree: Path | None) -> LayerContent:
@@ -103,7 +103,7 @@ class LayerSource:
 
     def _remember(self, layer: BaseLayer, below: StateTree, content: LayerContent) -> Digest:
         toc = put_toc(self._store, content.toc)
-        name = _names(layer, below)[1 if content.dependent else 0]
+        name = base_names(layer, below)[1 if content.dependent else 0]
         self._cache.put_base(name, toc, replace=True)
         return toc
 
@@ -132,6 +132,6 @@ def _size(toc: Toc) -> int:
     return sum(entry.size for entry in toc.entries)
 
 
-def _names(layer: BaseLayer, below: StateTree) -> tuple[Digest, Digest]:
-    """Return a layer's name where it stands alone, and where it depends on what is below."""
+def base_names(layer: BaseLayer, below: StateTree) -> tuple[Digest, Digest]:
+    """Return a base layer's name where it stands alone, and where it depends on what is below."""
     return layer.diff_id, digests.of_value("mkbuild.dependent.v1", [layer.diff_id, below.state])

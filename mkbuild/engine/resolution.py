@@ -63,6 +63,15 @@ class Resolution:
             raise KeyError(node.text)
         return result.state
 
+    def lossy(self, before: Node, node: Node) -> bool:
+        """Whether a layer holds what a step made that may differ from another machine's result."""
+        while node is not before and not isinstance(node, Base):
+            result = self.work(node).result
+            if result is not None and result.lossy:
+                return True
+            node = node.parent
+        return False
+
     def pending(self) -> list[Work]:
         """Return what has no result yet, inputs first."""
         return [work for work in self.works.values() if work.result is None]
@@ -128,14 +137,19 @@ class Resolver:
             elif not work.forced and not self._reads_states(work.action):
                 self.look_up_content(work, states)
 
-    def look_up_content(self, work: Work, states: tuple[StateID, ...]) -> None:
-        """Find a result by content key, the states of all inputs known."""
+    def content_key(self, work: Work, states: tuple[StateID, ...]) -> ActionKey:
+        """Return a work's content key, the states of all inputs known; raises LostStateError."""
         if work.content_key is None:
             parts = self._content_parts(work, states)
             work.content_key = self._components(work.action, states[:1], parts).key()
+        return work.content_key
+
+    def look_up_content(self, work: Work, states: tuple[StateID, ...]) -> None:
+        """Find a result by content key, the states of all inputs known."""
+        key = self.content_key(work, states)
         if work.forced:
             return
-        result = self._cache.get_steps([work.content_key]).get(work.content_key)
+        result = self._cache.get_steps([key]).get(key)
         if result is not None and result.inputs[:1] == states[:1]:
             result = StepResult(states, result.state, result.toc, result.lossy, result.seconds)
             self._accept(work, result)

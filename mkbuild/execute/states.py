@@ -107,6 +107,12 @@ class States:
         for number, layer in enumerate(layers):
             self._steps[names[number + 1]] = _Step(names[number], layer)
 
+    def base_layers(self, state: StateID) -> Iterator[tuple[BaseLayer, "StateTree"]]:
+        """Yield the layers of a base, topmost first, each with what is below it."""
+        while (step := self._steps.get(state)) is not None and isinstance(step.what, BaseLayer):
+            state = step.before
+            yield step.what, self.source(state)
+
     def add_step(self, before: StateID, after: StateID, toc: Digest | None) -> None:
         """Tell how a state comes about; a step that changed nothing is none."""
         if toc is not None:

@@ -145,6 +145,14 @@ class Action:
 Node: TypeAlias = Base | Action
 
 
+def layer_start(action: Action) -> Node:
+    """Return where the layer begins that ends with a committed action."""
+    node = action.parent
+    while not (isinstance(node, Base) or node.commit):
+        node = node.parent
+    return node
+
+
 def sources(action: Action) -> tuple["Node | ContextInput", ...]:
     """Everything an action reads besides its parent, in order."""
     found = [action.source]

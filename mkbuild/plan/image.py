@@ -1,7 +1,8 @@
 """A planned image: which states make its layers, and what its config will say."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 from mkbuild.action import StateID
@@ -49,6 +50,11 @@ class PlannedImage:
     def node(self) -> Node:
         """The node whose state is the image's filesystem."""
         return self.chain[-1].action if self.chain else self.base
+
+    def spans(self) -> Iterable[tuple[Node, Node]]:
+        """Return the nodes that the image's layers lie between."""
+        nodes: list[Node] = [self.base, *(link.action for link in self.chain if link.cut)]
+        return pairwise(nodes)
 
     def layer_spans(self, state_of: StateOf) -> list[tuple[StateID, StateID, Action]]:
         """Return the (state before, state after, last action) of each layer above the base.

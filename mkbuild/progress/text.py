@@ -63,6 +63,6 @@ def clean(line: str) -> str:
     return _CONTROLS.sub("", line.rsplit("\r", 1)[-1].expandtabs(4))
 
 
-def count(number: int, noun: str) -> str:
-    """Write ``1 step``, ``2 steps``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Write ``1 step``, ``2 steps``; ``plural`` where it is not made with an s."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
