@@ -24,6 +24,7 @@ VERBS = {
         "list": "List targets and groups.",
         "query": "Ask the graph: deps, rdeps, paths, filters.",
         "graph": "Draw the graph, or prove an edge.",
+        "log": "Show past runs: what ran, what took the time.",
     },
     "Write": {
         "lint": "Check Dockerfiles and build files.",

@@ -52,7 +52,8 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
                 _raise(outcomes)
                 if asked is not None and may_be_kept(request):
                     events = [event for _, event in report.recorder.events]
-                    keep(asked, Witness(request, invocation, files, outcomes, events, began))
+                    seen = Witness(request, invocation, files, outcomes, events, began, report.name)
+                    keep(asked, seen)
             finally:
                 invocation.close()
     except BaseException as error:

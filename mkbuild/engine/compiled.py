@@ -25,7 +25,7 @@ from mkbuild import __version__
 from mkbuild.digest import Digest
 from mkbuild.store.place import default_place
 
-DOMAIN = "mkbuild.compiled.v1"
+DOMAIN = "mkbuild.compiled.v2"
 
 VOLATILE = frozenset(
     {
@@ -34,6 +34,9 @@ VOLATILE = frozenset(
     }
 )
 """Variables that differ from one terminal to the next, and that no build looks at."""
+
+_LOG_SIZE = 1 << 18
+"""Bytes: some 8,000 runs that did nothing are logged beside a record, and no more."""
 
 Identity = tuple[int, ...]
 
@@ -61,7 +64,7 @@ class Compiled:
     ``followed``, ``walked``: identities by path, of what symlinks lead to and of paths themselves;
     None for what was not there. ``blobs``: digests that the result consists of. ``tags``: where it
     was pushed (see mkbuild.registry.standing). ``events``: names of classes in mkbuild.events, and
-    what they are made of.
+    what they are made of. ``record``: name of the run's record (see mkbuild.engine.log).
     """
 
     since: float
@@ -76,6 +79,7 @@ class Compiled:
     mode: str
     verbose: bool
     events: tuple[tuple[str, tuple[Any, ...]], ...]
+    record: str
 
     def holds(self, env: Mapping[str, str], storage: str) -> bool:
         """Whether all is as it was; marks the result's blobs as used."""
@@ -141,7 +145,7 @@ class Compiled:
 
 def replay(args: Sequence[str], env: Mapping[str, str]) -> int | None:
     """Report a command line's last result, where it still holds; None where it does not."""
-    started = time.monotonic()
+    began, started = time.time(), time.monotonic()
     storage = _storage(args, env)
     name = name_of(args)
     if storage is None or name is None:
@@ -150,7 +154,21 @@ def replay(args: Sequence[str], env: Mapping[str, str]) -> int | None:
     if found is None or not found.holds(env, storage):
         return None
     found.report(started)
+    _log(f"{storage}/runs/{found.record}.again", began, time.monotonic() - started)
     return 0
+
+
+def _log(path: str, began: float, seconds: float) -> None:
+    """Add a run to the log: a line beside the record of the run whose result still stands."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(file).st_size < _LOG_SIZE:
+                os.write(file, f"{began:.3f} {os.getpid()} {seconds:.3f}\n".encode())
+        finally:
+            os.close(file)
+    except OSError:
+        return  # where nothing can be written, the result stands all the same
 
 
 def name_of(args: Sequence[str]) -> str | None:

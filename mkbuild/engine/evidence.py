@@ -55,7 +55,10 @@ class _DoubtError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What a build that is over leaves behind; ``began``: in ns since 1970, before it looked."""
+    """What a build that is over leaves behind; ``began``: in ns since 1970, before it looked.
+
+    ``record``: the name of the run's record.
+    """
 
     request: BuildRequest
     invocation: "Invocation"
@@ -63,6 +66,7 @@ class Witness:
     outcomes: "Outcomes"
     events: Sequence[Event]
     began: int
+    record: str
 
 
 def keep(asked: Asked, witness: Witness) -> None:
@@ -118,6 +122,7 @@ def _compile(asked: Asked, witness: Witness) -> Compiled:
         mode=asked.mode,
         verbose=asked.verbose,
         events=events,
+        record=witness.record,
     )
 
 

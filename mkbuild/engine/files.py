@@ -58,10 +58,13 @@ class Git:
         return output or None
 
     def run(self, *arguments: str) -> str | None:
-        """Run git; None where it fails, where there is no checkout, and where there is no git."""
+        """Run git; None where it fails, where there is no checkout, and where there is no git.
+
+        Optional locks are not taken: asking must not change a checkout that is also a context.
+        """
         try:
             done = subprocess.run(
-                ["git", "-C", str(self._directory), *arguments],
+                ["git", "--no-optional-locks", "-C", str(self._directory), *arguments],
                 capture_output=True,
                 text=True,
                 errors="surrogateescape",

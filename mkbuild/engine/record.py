@@ -1,18 +1,15 @@
-"""The log: what each run built, when, from what; kept in the store for ``log`` and ``why``.
+"""One run as a record: what was built, from what, when, and what took how long.
 
-A record is one JSON file below ``runs/``, named so that names sort by time.
+See :mod:`mkbuild.engine.log` for where records are kept, docs/reports.md for what they hold.
 """
 
-import json
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mkbuild import __version__
 from mkbuild.digest import Canonical
+from mkbuild.engine.log import VERSION
 from mkbuild.engine.resolution import Resolution
 from mkbuild.errors import MkbuildError
 from mkbuild.events import (
@@ -26,68 +23,6 @@ from mkbuild.events import (
 from mkbuild.plan.actions import Action, walk
 from mkbuild.plan.image import PlannedImage
 from mkbuild.progress.recorder import Recorder
-
-VERSION = 1
-KEPT = 100
-"""How many records stay."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One run, read back: ``document`` as it was written."""
-
-    name: str
-    document: Mapping[str, Any]
-
-    def steps(self, label: str) -> list[Mapping[str, Any]]:
-        """Return the steps of a target, in order; empty where the run did not build it."""
-        known = self.document["steps"]
-        return [known[key] for key in self.document["order"].get(label, ()) if key in known]
-
-
-class Log:
-    """The records of a store."""
-
-    def __init__(self, storage: Path) -> None:
-        """Keep records below ``storage/runs``."""
-        self._root = storage / "runs"
-
-    def write(self, name: str, document: Mapping[str, Any]) -> None:
-        """Add a record, by a name from :func:`name_of`; the oldest above :data:`KEPT` go."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        partial = self._root / f".{name}.partial"
-        partial.write_text(json.dumps(document))
-        partial.rename(self._root / f"{name}.json")
-        for path in self._paths()[:-KEPT]:
-            path.unlink(missing_ok=True)
-
-    def _paths(self) -> list[Path]:
-        return sorted(self._root.glob("*.json"))
-
-    def names(self) -> list[str]:
-        """Return the names of all records, oldest first."""
-        return [path.stem for path in self._paths()]
-
-    def read(self, name: str) -> Record | None:
-        """Return a record; None where there is none of that name, or it cannot be read."""
-        try:
-            document = json.loads((self._root / f"{name}.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-        return Record(name, document) if document.get("version") == VERSION else None
-
-    def latest(self) -> Iterator[Record]:
-        """Iterate over the records that can be read, newest first."""
-        for name in reversed(self.names()):
-            record = self.read(name)
-            if record is not None:
-                yield record
-
-
-def name_of(started: float) -> str:
-    """Name the record of this process's run; names sort by time."""
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started))
-    return f"{stamp}.{int(started * 1000) % 1000:03d}-{os.getpid()}"
 
 
 def describe(  # noqa: PLR0913 -- what a run consists of

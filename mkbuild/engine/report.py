@@ -8,8 +8,9 @@ from pathlib import Path
 from mkbuild.engine.files import Git
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation
+from mkbuild.engine.log import Log, name_of
 from mkbuild.engine.outputs import metadata
-from mkbuild.engine.record import Log, describe, name_of
+from mkbuild.engine.record import describe
 from mkbuild.engine.redact import redacted
 from mkbuild.engine.request import BuildRequest
 from mkbuild.events import Message

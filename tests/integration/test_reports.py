@@ -1,6 +1,7 @@
 """What real runs leave behind: records of runs that succeed, fail, are refused, find no base."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from mkbuild.cli.main import main
-from mkbuild.engine.record import Log, Record
+from mkbuild.context.digests import is_settled
+from mkbuild.engine.log import Log, Record
 from mkbuild.progress.timeline import critical_path, read
 from tests.support.bases import bases
 
@@ -33,20 +35,26 @@ DOCKERFILES = {
 
 @pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "BUILD.yaml").write_text(BUILD)
-    (tmp_path / "words").write_text("one two\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "BUILD.yaml").write_text(BUILD)
+    (work / "words").write_text("one two\n")
     for name, text in DOCKERFILES.items():
-        (tmp_path / f"{name}.Dockerfile").write_text(text)
+        (work / f"{name}.Dockerfile").write_text(text)
     mirror = f"oci-layout:{bases('busybox')}"
     (tmp_path / "registries").write_text(json.dumps({"docker.io": {"mirrors": [mirror]}}))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(work)
     monkeypatch.setenv("MKBUILD_REGISTRIES", str(tmp_path / "registries"))
     monkeypatch.setenv("MKBUILD_STORAGE", str(tmp_path / "store"))
-    return tmp_path
+    return work
+
+
+def log(workspace: Path) -> Log:
+    return Log(workspace.parent / "store")
 
 
 def latest(workspace: Path) -> Record:
-    return next(Log(workspace / "store").latest())
+    return log(workspace).find("latest").record
 
 
 def statuses(document: Mapping[str, Any]) -> dict[str, str]:
@@ -106,6 +114,69 @@ def test_more_would_run_than_was_expected(workspace: Path) -> None:
     assert set(statuses(document).values()) == {"skipped"}
 
 
+def out(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    capsys.readouterr()
+    assert main(list(args)) == 0
+    return capsys.readouterr().out
+
+
+def test_the_log_of_builds(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["log"]) == 0
+    assert capsys.readouterr().err == "no run yet\n"
+    settle(workspace)
+    assert main([]) == 0
+    assert main(["bad"]) == 1
+    assert main([]) == 0
+    time.sleep(0.002)  # as processes would, the two have names of their own
+    assert main([]) == 0
+    rows = json.loads(out(capsys, "log", "--json"))
+    assert [(row["targets"], row["result"], row["ran"], row["hits"]) for row in rows] == [
+        (["good"], "ok", 0, 3),
+        (["good"], "ok", 0, 3),
+        (["bad"], "failed", 0, 1),
+        (["good"], "ok", 3, 0),
+    ]
+    assert [bool(row["repeats"]) for row in rows] == [True, True, False, False]
+    assert [row["failed"] for row in rows] == [0, 0, 1, 0]
+    lines = out(capsys, "log", "b*").splitlines()
+    assert len(lines) == 2
+    assert lines[1].split()[1:] == ["failed", *lines[1].split()[2:-1], "bad"]
+    assert len(out(capsys, "log", "-n", "2").splitlines()) == 3
+    assert max(map(len, out(capsys, "log").splitlines())) <= 80
+
+
+def settle(workspace: Path) -> None:
+    """Wait until every change from now on gets another timestamp than the last one."""
+    newest = max((path.stat() for path in workspace.iterdir()), key=lambda s: s.st_ctime_ns)
+    while not is_settled(newest, time.time_ns()):
+        time.sleep(0.001)
+
+
+def test_what_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["base"]) == 0
+    assert main(["bad"]) == 1
+    lines = out(capsys, "log", "what-ran").splitlines()
+    assert "failed" in lines[0]
+    assert [line.split()[0] for line in lines[2:]] == ["hit-local", "failed", "skipped"]
+    rows = json.loads(out(capsys, "log", "what-ran", "--json", "-2"))
+    assert [(s["status"], s["location"]) for s in rows["steps"]] == [("ran", "base.Dockerfile:2:1")]
+    name = rows["name"]
+    assert json.loads(out(capsys, "log", "what-ran", name, "--json")) == rows
+    assert main(["log", "what-ran", "x"]) == 2
+    assert main(["log", "critical-path", "latest", "latest"]) == 2
+
+
+def test_the_critical_path(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    found = json.loads(out(capsys, "log", "critical-path", "--json"))
+    steps = [row["location"] for row in found["path"] if row["kind"] == "step"]
+    assert steps[:2] == ["base.Dockerfile:2:1", "good.Dockerfile:2:1"]
+    assert 0 < sum(row["share"] for row in found["path"]) <= 1.001
+    shown = out(capsys, "log", "critical-path")
+    assert "good RUN sleep 0.2; echo yes > /yes" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_nothing_is_recorded_where_nothing_was_wanted(workspace: Path) -> None:
     assert main(["nowhere"]) == 4
-    assert Log(workspace / "store").names() == []
+    assert log(workspace).names() == []

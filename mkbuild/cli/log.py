@@ -1,0 +1,194 @@
+"""``mkbuild log``: past runs, what ran in one of them, and what it spent its time on."""
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.options import Command, option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mkbuild.engine.log import Log, Run
+
+_SHOWN = "What is shown"
+_NUMBER = 20
+_LATEST = "latest"
+_SHARE = 0.005
+"""Of the duration: what took less is left out where people read."""
+_WAITED = 0.1
+"""Seconds: less than this is no waiting worth a word."""
+
+
+class LogCommand(Command):
+    """Reads ``-1`` as the latest run, ``-2`` as the one before, wherever a run is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        asked = [word for word in args if word in _ABOUT_ONE]
+        return super().parse_args(ctx, [_run(word) for word in args] if asked else args)
+
+
+def _run(word: str) -> str:
+    number = word[1:]
+    back = word.startswith("-") and number.isdecimal() and int(number) > 0
+    return f"{_LATEST}~{int(number) - 1}" if back else word
+
+
+@click.command(cls=LogCommand)
+@click.argument("what", nargs=-1, metavar="[TARGET… | what-ran [RUN] | critical-path [RUN]]")
+@option("-n", "--number", group=_SHOWN, type=click.IntRange(min=1), metavar="N", help="So many.")
+@option("--json", "as_json", group=_SHOWN, is_flag=True, help="As JSON.")
+@common_options
+def command(what: tuple[str, ...], number: int | None, as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
+    """Show past runs, the newest first: all, or those that built one of some targets.
+
+    what-ran lists the steps of a run, critical-path those that it had to wait for. RUN is a run's
+    name, the beginning of one, latest (the default), latest~1 or -2 for the one before, and so on.
+    """
+    from mkbuild.engine.log import Log
+    from mkbuild.errors import UsageError
+
+    log = Log(take_common(params).storage)
+    about = _ABOUT_ONE.get(what[0]) if what else None
+    if about is None:
+        _list(log, what, number or _NUMBER, as_json=as_json)
+    elif len(what) > 2:  # noqa: PLR2004 - the word and the run
+        raise UsageError(f"{what[0]} is about one run, not {len(what) - 1}")
+    else:
+        about(log.find(what[1] if what[1:] else _LATEST), as_json=as_json)
+
+
+def _list(log: "Log", targets: tuple[str, ...], number: int, *, as_json: bool) -> None:
+    from fnmatch import fnmatchcase
+
+    def wanted(run: "Run") -> bool:
+        labels = run.record.document["wanted"]
+        return not targets or any(fnmatchcase(lab, t) for lab in labels for t in targets)
+
+    runs = list(islice(filter(wanted, log.runs()), number))
+    if as_json:
+        click.echo(json.dumps([_summary(run) for run in runs], indent=2))
+    elif runs:
+        _print_list(runs)
+    else:
+        click.echo("no run yet" if not targets else "no run built that", err=True)
+
+
+def _print_list(runs: "Sequence[Run]") -> None:
+    from mkbuild.progress import text
+
+    names = _short([run.name for run in runs])
+    width = max(len("RUN (UTC)"), *map(len, names))
+    click.echo(f"{'RUN (UTC)':{width}}  RESULT   TIME   RAN   HIT  {'GIT':8}  TARGETS")
+    for name, row in zip(names, map(_summary, runs), strict=True):
+        sha = (row["git"]["sha"] or "")[:7] + "+" * (row["git"]["dirty"] == "true")
+        shown = (
+            f"{name:{width}}  {row['result']:6} {text.seconds(row['seconds']):>6} {row['ran']:>5} "
+            f"{row['hits']:>5}  {sha or '-':8}  "
+        )
+        click.echo(shown + text.fit(" ".join(row["targets"]), max(79 - len(shown), 8)))
+
+
+def _short(names: "Sequence[str]") -> list[str]:
+    """Leave the process out of names where the time tells them apart."""
+    times = [name.partition("-")[0] for name in names]
+    return [t if times.count(t) == 1 else name for t, name in zip(times, names, strict=True)]
+
+
+def _summary(run: "Run") -> dict[str, Any]:
+    """Return a run as one object; what did nothing ran nothing, and says nothing of git."""
+    document = run.record.document
+    statuses = [step["status"] for step in document["steps"].values()]
+    ran, hits = statuses.count("ran"), sum(status.startswith("hit") for status in statuses)
+    nowhere = {"sha": None, "dirty": None}
+    return {
+        "name": run.name,
+        "result": "ok" if document["ok"] else "failed",
+        "seconds": run.seconds,
+        "ran": 0 if run.again else ran,
+        "hits": ran + hits if run.again else hits,
+        "failed": statuses.count("failed"),
+        "skipped": statuses.count("skipped"),
+        "git": nowhere if run.again else document["git"],
+        "targets": document["wanted"],
+        "repeats": run.record.name if run.again else "",
+        "error": document["error"],
+    }
+
+
+def _what_ran(run: "Run", *, as_json: bool) -> None:
+    from mkbuild.progress import text
+
+    rows = [_step(step, again=run.again) for step in run.record.document["steps"].values()]
+    if as_json:
+        click.echo(json.dumps({**_summary(run), "steps": rows}, indent=2))
+        return
+    _headline(run)
+    for row in rows:
+        took = text.seconds(row["seconds"]) if row["seconds"] else ""
+        stage = f"[{row['stage']}] " if row["stage"] else ""
+        name = text.one_line(f"{row['target']} {stage}{row['instruction']}")
+        click.echo(f"  {row['status']:<10}  {took:>6}  {text.fit(name, 58)}")
+        if row["source"]:
+            click.echo(f"  {'':<10}  {'':>6}    from {text.fit(row['source'], 51)}")
+
+
+def _step(step: "Mapping[str, Any]", *, again: bool) -> dict[str, Any]:
+    names = ("target", "stage", "instruction", "location", "key", "status", "source")
+    shown = {name: step.get(name, "") for name in (*names, "begin", "seconds")}
+    return shown | _STOOD if again else shown
+
+
+_STOOD = {"status": "hit-local", "source": "", "begin": 0.0, "seconds": 0.0}
+"""A step of a run that did nothing, since its result still stood."""
+
+
+def _critical_path(run: "Run", *, as_json: bool) -> None:
+    from mkbuild.progress import text
+    from mkbuild.progress.timeline import critical_path, read
+
+    links = [] if run.again else critical_path(read(run.record.document))
+    rows = [
+        {
+            "kind": link.bar.kind,
+            "name": link.bar.title,
+            "key": link.bar.key,
+            "target": link.bar.entry.get("target", ""),
+            "location": link.bar.entry.get("location", ""),
+            "begin": link.bar.begin,
+            "seconds": link.bar.seconds,
+            "waited": round(link.waited, 3),
+            "share": round(link.share, 4),
+        }
+        for link in links
+    ]
+    if as_json:
+        click.echo(json.dumps({**_summary(run), "path": rows}, indent=2))
+        return
+    _headline(run)
+    for row in rows:
+        if row["share"] < _SHARE:
+            continue
+        name = text.one_line(f"{row['target']} {row['name']}".strip())
+        waited = f" after {text.seconds(row['waited'])}" if row["waited"] >= _WAITED else ""
+        click.echo(
+            f"  {text.seconds(row['seconds']):>6} {row['share']:>4.0%}  "
+            f"{text.fit(name, 64 - len(waited))}{waited}"
+        )
+
+
+def _headline(run: "Run") -> None:
+    from mkbuild.progress import text
+
+    row = _summary(run)
+    what = "nothing to do" if run.again else f"{row['ran']} ran, {row['hits']} hit"
+    click.echo(f"{row['name']}  {row['result']}  {text.seconds(row['seconds'])}  {what}")
+    if row["error"]:
+        click.echo(f"  {text.fit(text.one_line(row['error']), 76)}")
+
+
+_ABOUT_ONE = {"what-ran": _what_ran, "critical-path": _critical_path}

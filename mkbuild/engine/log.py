@@ -1,0 +1,137 @@
+"""The log: the records of past runs, kept in the store for ``log`` and ``why``.
+
+A record is one JSON file below ``runs/``, named so that names sort by time. Beside it may lie a
+file ``NAME.again``: a line for each run that found, by its compiled plan, that the result of that
+record still stands (:mod:`mkbuild.engine.compiled`). Such a run did nothing, and has no record of
+its own.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mkbuild.errors import UsageError
+
+VERSION = 2
+KEPT = 100
+"""How many records stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One run, read back: ``document`` as it was written."""
+
+    name: str
+    document: Mapping[str, Any]
+
+    def steps(self, label: str) -> list[Mapping[str, Any]]:
+        """Return the steps of a target, in order; empty where the run did not build it."""
+        known = self.document["steps"]
+        return [known[key] for key in self.document["order"].get(label, ()) if key in known]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the log: ``seconds`` it took, and its record.
+
+    ``again``: nothing was to do; the record is of the run whose result still stood.
+    """
+
+    name: str
+    seconds: float
+    record: Record
+    again: bool = False
+
+
+class Log:
+    """The records of a store."""
+
+    def __init__(self, storage: Path) -> None:
+        """Keep records below ``storage/runs``."""
+        self._root = storage / "runs"
+
+    def write(self, name: str, document: Mapping[str, Any]) -> None:
+        """Add a record, by a name from :func:`name_of`; the oldest above :data:`KEPT` go."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        partial = self._root / f".{name}.partial"
+        partial.write_text(json.dumps(document))
+        partial.rename(self._root / f"{name}.json")
+        for old in self.names()[:-KEPT]:
+            (self._root / f"{old}.json").unlink(missing_ok=True)
+        for path in self._root.glob("*.again"):
+            if not path.with_suffix(".json").exists():
+                path.unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """Return the names of all records, oldest first."""
+        return sorted(path.stem for path in self._root.glob("[!.]*.json"))
+
+    def read(self, name: str) -> Record | None:
+        """Return a record; None where there is none of that name, or it cannot be read."""
+        try:
+            document = json.loads((self._root / f"{name}.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return Record(name, document) if document.get("version") == VERSION else None
+
+    def latest(self) -> Iterator[Record]:
+        """Iterate over the records that can be read, newest first."""
+        for name in reversed(self.names()):
+            record = self.read(name)
+            if record is not None:
+                yield record
+
+    def runs(self) -> Iterator[Run]:
+        """Iterate over all runs whose record can be read, newest first."""
+        read = lru_cache(maxsize=4)(self.read)
+        for name, (of, seconds) in sorted(self._entries().items(), reverse=True):
+            record = read(of)
+            if record is not None:
+                took = record.document["seconds"] if seconds is None else seconds
+                yield Run(name, took, record, again=seconds is not None)
+
+    def _entries(self) -> dict[str, tuple[str, float | None]]:
+        """Return every run by name: its record's name, and seconds where it did nothing."""
+        found: dict[str, tuple[str, float | None]] = {}
+        for of in self.names():
+            found[of] = (of, None)
+            try:
+                lines = (self._root / f"{of}.again").read_text().splitlines()
+            except FileNotFoundError:
+                continue
+            for line in lines:
+                started, process, seconds = line.split()
+                found[name_of(float(started), int(process))] = (of, float(seconds))
+        return found
+
+    def find(self, text: str) -> Run:
+        """Return a run by its name, the beginning of one, ``latest`` or ``latest~N``.
+
+        Raises UsageError where there is no such run, or several.
+        """
+        runs = {run.name: run for run in self.runs()}
+        first, _, back = text.partition("~")
+        if first == "latest" and (back.isdecimal() or "~" not in text):
+            number = int(back or 0)
+            if number < len(runs):
+                return list(runs.values())[number]
+            raise UsageError(f"{text}: the log holds {len(runs)} runs", hint="mkbuild log")
+        names = [text] if text in runs else [name for name in runs if name.startswith(text)]
+        if not names:
+            raise UsageError(f"{text}: there is no such run", hint="mkbuild log lists them")
+        if len(names) > 1:
+            raise UsageError(
+                f"{text}: {len(names)} runs begin so", hint=f"say more of it, as {names[0]}"
+            )
+        return runs[names[0]]
+
+
+def name_of(started: float, process: int | None = None) -> str:
+    """Name a run by when it began (seconds since 1970) and its process, by default this one."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(started))
+    return f"{stamp}.{int(started * 1000) % 1000:03d}-{process or os.getpid()}"
