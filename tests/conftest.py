@@ -45,9 +45,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _private_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep tests out of the user's own store, state and configuration."""
+    """Keep tests out of the user's own store, state, configuration and workflow."""
     home = tmp_path_factory.mktemp("home")
-    for name in [name for name in os.environ if name.startswith("MKBUILD_")]:
+    for name in [name for name in os.environ if name.startswith(("MKBUILD_", "GITHUB_"))]:
         del os.environ[name]
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         os.environ[variable] = str(home / variable.lower())

@@ -103,7 +103,8 @@ result_flags = combine(
     ),
     option("--metadata-file", group=RESULT, metavar="FILE", help="Digests and steps, as JSON."),
     option("--iidfile", group=RESULT, metavar="FILE", help="Write the image ID."),
-    option("--trace", group=RESULT, metavar="FILE", help="Write a Chrome trace."),
+    option("--trace", group=RESULT, metavar="FILE", help="Write a Chrome trace of the run."),
+    option("--junit", group=RESULT, metavar="FILE", help="Write the run as JUnit XML."),
 )
 
 cache_flags = combine(

@@ -1,6 +1,7 @@
 """``mkbuild lint``: build checks of Dockerfiles and build files."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.flags import workspace_flags
 from mkbuild.cli.options import Command, option
 from mkbuild.errors import ChecksFailedError
+from mkbuild.progress import github
 from mkbuild.progress.excerpt import excerpt
 from mkbuild.progress.text import count
 
@@ -33,7 +35,7 @@ _SHOWN = "What is shown"
     group=_SHOWN,
     type=click.Choice(["text", "json", "github"]),
     default="text",
-    help="github: annotations of a workflow.",
+    help="github: annotations of a workflow (added to text inside one).",
 )
 @workspace_flags
 @common_options
@@ -106,12 +108,24 @@ def _show(found: "list[Finding]", how: str) -> None:
         ]
         click.echo(json.dumps(records, indent=2))
         return
+    commands = _commands(found)
+    if how == "github":
+        click.echo("\n".join(commands), nl=bool(commands))
+        return
     for item in found:
-        if how == "github":
-            place = f"file={item.location.file},line={item.location.line}"
-            click.echo(f"::warning {place},title={item.rule}::{item.message}")
-            continue
         click.echo(f"{item.location}: {item.rule}: {item.message}")
         for line in excerpt(item.location):
             click.echo(f"  {line}")
         click.echo(f"  hint: {item.hint}")
+    if github.is_active(os.environ):
+        click.echo("\n".join(commands), nl=bool(commands), err=True)
+
+
+def _commands(found: "Iterable[Finding]") -> list[str]:
+    place = github.placed(str(Path.cwd()), os.environ)
+    return [
+        github.annotation(
+            "warning", item.rule, f"{item.message}\n{item.hint}", item.location, place
+        )
+        for item in found
+    ]

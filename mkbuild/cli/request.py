@@ -34,7 +34,7 @@ _COMPRESSION: Mapping[str, CompressionChoice] = {
 }
 _NOT_YET = (
     *("debug", "interactive"),
-    *("since", "trace"),
+    "since",
 )
 """Flags that parse, and that the engine cannot obey yet: refused, so that none is ignored."""
 _LONE_ONLY = ("tag", "target", "build_context", "secret", "ssh", "add_host", "replica", "dest")
@@ -215,6 +215,7 @@ def _publishing(given: _Given) -> Publishing:
         metadata_file=given.path("metadata_file"),
         iidfile=given.path("iidfile"),
         trace=given.path("trace"),
+        junit=given.path("junit"),
     )
 
 

@@ -1,6 +1,7 @@
 """``mkbuild build``: from a request to an exit status."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from mkbuild.engine.workspace import Selected, open_workspace
 from mkbuild.errors import CancelledError, UsageError
 from mkbuild.events import Message, PhaseFinished, Reporter
 from mkbuild.graph.select import select
+from mkbuild.progress.github import is_active
 from mkbuild.progress.tee import Tee
 from mkbuild.sandbox import detect
 
@@ -36,8 +38,10 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
     tee = Tee([reporter, report.recorder])
     ended: BaseException | None = None
     try:
-        selected = open_workspace(request, files)
-        tee.emit(PhaseFinished("load", time.time() - report.started))
+        try:
+            selected = open_workspace(request, files)
+        finally:
+            tee.emit(PhaseFinished("load", time.time() - report.started))
         with Session(Path(request.storage), tee, selected.workspace.cache) as session:
             if entered is not None and entered.mode != "root":
                 session.emit(Message("debug", f"user namespace, {entered.mode}: {entered.reason}"))
@@ -50,7 +54,7 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
                 report.targets = list(outcomes.targets.values())
                 _deliver(invocation, outcomes, report.started)
                 _raise(outcomes)
-                if asked is not None and may_be_kept(request):
+                if asked is not None and may_be_kept(request) and not is_active(os.environ):
                     events = [event for _, event in report.recorder.events]
                     seen = Witness(request, invocation, files, outcomes, events, began, report.name)
                     keep(asked, seen)
@@ -60,9 +64,8 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
         ended = error
         raise
     finally:
-        for message in report.finish(ended):
-            reporter.emit(message)
         reporter.close()
+        report.finish(ended, lambda text: reporter.emit(Message("warning", text)))
     return 0
 
 

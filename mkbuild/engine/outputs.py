@@ -35,12 +35,12 @@ def write_outputs(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> N
             _write(invocation, output, [target])
     if publishing.metadata_file:
         document = {target.label: metadata(target) for target in targets}
-        _write_text(Path(publishing.metadata_file), json.dumps(document, indent=2) + "\n")
+        write_text(Path(publishing.metadata_file), json.dumps(document, indent=2) + "\n")
     if publishing.iidfile:
         if len(targets) != 1:
             message = f"--iidfile takes one image, not {len(targets)}"
             raise UsageError(message, hint="--metadata-file takes any number")
-        _write_text(Path(publishing.iidfile), targets[0].images[0].manifest.config.digest)
+        write_text(Path(publishing.iidfile), targets[0].images[0].manifest.config.digest)
 
 
 def metadata(target: BuiltTarget) -> dict[str, object]:
@@ -65,9 +65,10 @@ def metadata(target: BuiltTarget) -> dict[str, object]:
     }
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str | bytes) -> None:
+    """Write a file in one piece; raises BuildError."""
     with _replacing(path) as stream:
-        stream.write(text.encode())
+        stream.write(text.encode() if isinstance(text, str) else text)
 
 
 @contextmanager
@@ -76,14 +77,15 @@ def _replacing(path: Path) -> "Iterator[BinaryIO]":
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            yield stream
-        partial.rename(path)
+        try:
+            with partial.open("wb") as stream:
+                yield stream
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise BuildError(message) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarget]) -> None:

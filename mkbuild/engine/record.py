@@ -11,13 +11,14 @@ from mkbuild import __version__
 from mkbuild.digest import Canonical
 from mkbuild.engine.log import VERSION
 from mkbuild.engine.resolution import Resolution
-from mkbuild.errors import MkbuildError
+from mkbuild.errors import CancelledError, MkbuildError
 from mkbuild.events import (
     Event,
     LayerFinished,
     PhaseFinished,
     Published,
     StepFinished,
+    StepStarted,
     Transfer,
 )
 from mkbuild.plan.actions import Action, walk
@@ -62,6 +63,8 @@ def describe(  # noqa: PLR0913 -- what a run consists of
 
 
 def _what_happened(error: BaseException) -> str:
+    if isinstance(error, CancelledError | KeyboardInterrupt):
+        return "interrupted"
     return (error.message if isinstance(error, MkbuildError) else "") or type(error).__name__
 
 
@@ -101,8 +104,12 @@ _SKIPPED = {"status": "skipped", "source": "", "begin": 0.0, "seconds": 0.0}
 def _timing(recorder: Recorder, started: float) -> dict[str, dict[str, Any]]:
     """Return status, begin and duration of each step; a hit begins when it was found."""
     found: dict[str, dict[str, Any]] = {}
+    now = time.time()
     for at, event in recorder.events:
-        if isinstance(event, StepFinished):
+        if isinstance(event, StepStarted):
+            # Until it ends: a second Ctrl-C leaves what runs behind.
+            found[event.step] = {**_SKIPPED, **_span(now - started, now - at)}
+        elif isinstance(event, StepFinished):
             found[event.step] = {
                 "status": "failed" if event.error else event.status,
                 "source": event.source,
@@ -144,7 +151,7 @@ def _rest(events: Sequence[tuple[float, Event]], started: float) -> dict[str, li
 
 
 def _span(end: float, seconds: float) -> dict[str, float]:
-    return {"begin": round(max(end - seconds, 0.0), 3), "seconds": round(seconds, 3)}
+    return {"begin": round(max(end - seconds, 0.0), 6), "seconds": round(seconds, 6)}
 
 
 def plain(value: Canonical) -> Any:  # noqa: ANN401 -- any JSON

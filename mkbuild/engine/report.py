@@ -1,19 +1,24 @@
-"""What a run leaves behind when it is over, however it ended: its record in the store."""
+"""What a run leaves behind when it is over, however it ended: its record, and reports of it."""
 
+import json
+import os
+import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mkbuild.engine.files import Git
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation
 from mkbuild.engine.log import Log, name_of
-from mkbuild.engine.outputs import metadata
+from mkbuild.engine.outputs import metadata, write_text
 from mkbuild.engine.record import describe
 from mkbuild.engine.redact import redacted
 from mkbuild.engine.request import BuildRequest
-from mkbuild.events import Message
+from mkbuild.errors import BuildError, CancelledError, MkbuildError
+from mkbuild.progress import github
 from mkbuild.progress.recorder import Recorder
 
 
@@ -30,16 +35,31 @@ class Report:
         self.targets: Sequence[BuiltTarget] = ()
         self._request = request
 
-    def finish(self, error: BaseException | None) -> list[Message]:
-        """Write everything; ``error`` is what ended the run early. Returns what went wrong.
+    def finish(self, error: BaseException | None, warn: Callable[[str], None]) -> None:
+        """Write everything; ``error`` is what ended the run early.
 
-        A run leaves a record once it is known which targets it is to build.
+        A run leaves a record once it is known which targets it is to build. Where a report that was
+        asked for cannot be written, raises BuildError if the run went well, and warns if not.
         """
-        if not self.wanted:
-            return []
+        document = self._describe(error)
+        if self.wanted:
+            try:
+                Log(Path(self._request.storage)).write(self.name, document)
+            except OSError as problem:
+                warn(f"the run left no record: {problem}")
+        try:
+            self._write(document)
+        except BuildError as problem:
+            if error is None:
+                raise
+            warn(problem.message)
+        if github.is_active(os.environ):
+            self._tell_github(document, error, warn)
+
+    def _describe(self, error: BaseException | None) -> dict[str, Any]:
         request, invocation = self._request, self.invocation
         git = Git(Path(request.directory))
-        document = describe(
+        return describe(
             started=self.started,
             error=error,
             directory=request.directory,
@@ -51,8 +71,40 @@ class Report:
             targets={target.label: metadata(target) for target in self.targets},
             recorder=self.recorder,
         )
-        try:
-            Log(Path(request.storage)).write(self.name, document)
-        except OSError as problem:
-            return [Message("warning", f"the run left no record: {problem}")]
-        return []
+
+    def _write(self, document: Mapping[str, Any]) -> None:
+        publishing = self._request.publishing
+        if publishing.trace:
+            from mkbuild.progress.trace import chrome_trace
+
+            write_text(Path(publishing.trace), json.dumps(chrome_trace(document)) + "\n")
+        if publishing.junit:
+            from mkbuild.progress.junit import junit
+
+            write_text(Path(publishing.junit), junit(document, os.uname().nodename))
+
+    def _tell_github(
+        self,
+        document: Mapping[str, Any],
+        error: BaseException | None,
+        warn: Callable[[str], None],
+    ) -> None:
+        place = github.placed(self._request.directory, os.environ)
+        found = github.annotations(document, place)
+        if not found and isinstance(error, MkbuildError) and not isinstance(error, CancelledError):
+            where = error.location
+            found = [github.annotation("error", "mkbuild", error.message, where, place)]
+        sys.stderr.write("".join(f"{line}\n" for line in found))
+        sys.stderr.flush()
+        delimiter = f"mkbuild-{secrets.token_hex(16)}"
+        texts = {
+            "GITHUB_STEP_SUMMARY": github.summary(document),
+            "GITHUB_OUTPUT": github.outputs(document, delimiter),
+        }
+        for name, text in texts.items():
+            if os.environ.get(name):
+                try:
+                    with Path(os.environ[name]).open("a", encoding="utf-8") as stream:
+                        stream.write(text)
+                except OSError as problem:
+                    warn(f"{name}: {problem}")

@@ -73,7 +73,8 @@ class Publishing:
     """Where results go besides the local store.
 
     ``push``: tags with a registry are pushed. ``registries``: Makisu's ``--push=REGISTRY``, which
-    takes the place of each tag's own. ``replicas``: names that are pushed as they are.
+    takes the place of each tag's own. ``replicas``: names that are pushed as they are. ``trace``,
+    ``junit``: files that say how the run went, however it ended.
     """
 
     push: bool = False
@@ -85,6 +86,7 @@ class Publishing:
     metadata_file: str | None = None
     iidfile: str | None = None
     trace: str | None = None
+    junit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

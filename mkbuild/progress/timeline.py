@@ -129,14 +129,11 @@ def _ended(bar: Bar) -> float:
 
 
 def lanes(bars: Iterable[Bar]) -> dict[str, int]:
-    """Give each bar, by id, the first lane (from 0) that is free when it begins.
-
-    No two bars of a lane overlap, but for what rounding to milliseconds makes of them.
-    """
+    """Give each bar, by id, the first lane (from 0) that is free when it begins."""
     free: list[float] = []
     found: dict[str, int] = {}
     for bar in sorted(bars, key=lambda bar: (bar.begin, bar.end)):
-        lane = next((n for n, end in enumerate(free) if end <= bar.begin + 0.001), len(free))
+        lane = next((n for n, end in enumerate(free) if end <= bar.begin), len(free))
         free[lane : lane + 1] = [bar.end]
         found[bar.id] = lane
     return found

@@ -1,10 +1,13 @@
 """What real runs leave behind: records of runs that succeed, fail, are refused, find no base."""
 
 import json
+import signal
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -13,6 +16,7 @@ from mkbuild.context.digests import is_settled
 from mkbuild.engine.log import Log, Record
 from mkbuild.progress.timeline import critical_path, read
 from tests.support.bases import bases
+from tests.support.command import Mkbuild
 
 pytestmark = pytest.mark.root
 
@@ -175,6 +179,109 @@ def test_the_critical_path(capsys: pytest.CaptureFixture[str]) -> None:
     shown = out(capsys, "log", "critical-path")
     assert "good RUN sleep 0.2; echo yes > /yes" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def trace_of(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the events of a trace by name, its names of processes and threads left out."""
+    found = json.loads(path.read_text())["traceEvents"]
+    return {event["name"]: event for event in found if event["ph"] != "M"}
+
+
+def test_a_trace_of_a_run_that_fails(workspace: Path) -> None:
+    assert main(["bad", "--trace", "out/trace.json", "--junit", "out/junit.xml"]) == 1
+    events = trace_of(workspace / "out" / "trace.json")
+    assert {"load", "plan", "resolve", "run", "finish"} <= events.keys()
+    failed = events["bad RUN echo some words; exit 3"]
+    assert failed["args"]["status"] == "failed"
+    assert events["base RUN echo base > /base"]["ph"] == "X"
+    assert main(["bad", "--trace", "out/trace.json"]) == 1
+    assert trace_of(workspace / "out" / "trace.json")["base RUN echo base > /base"]["ph"] == "i"
+    suites = ET.parse(workspace / "out" / "junit.xml").getroot()  # noqa: S314 -- made here
+    (failure,) = suites.findall("testsuite[@name='bad']/testcase/failure")
+    assert failure.text == "some words"
+
+
+def test_a_trace_of_a_run_that_never_begins(workspace: Path) -> None:
+    assert main(["nowhere", "--trace", "trace.json", "--junit", "junit.xml"]) == 4
+    assert trace_of(workspace / "trace.json").keys() == {"load"}
+    suites = ET.parse(workspace / "junit.xml").getroot()  # noqa: S314 -- made here
+    assert len(suites.findall("testsuite/testcase/error")) == 1
+
+
+def test_a_report_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["base", "--trace", "words/trace.json"]) == 1
+    assert "words/trace.json" in capsys.readouterr().err
+    assert main(["bad", "--trace", "words/trace.json"]) == 1
+    shown = capsys.readouterr().err
+    assert "warning: cannot write" in shown
+    assert "exit status 3" in shown.splitlines()[-1]
+
+
+def test_a_trace_of_a_run_that_is_interrupted(workspace: Path) -> None:
+    (workspace / "base.Dockerfile").write_text("FROM busybox:stable\nRUN echo go; sleep 1000\n")
+    mkbuild = Mkbuild(workspace, workspace.parent / "store", workspace.parent / "registries")
+    with subprocess.Popen(
+        mkbuild.command("base", "--trace", "trace.json", "--progress=plain"),
+        cwd=workspace,
+        env=mkbuild.env,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any("| go" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+    assert process.returncode == 130
+    step = trace_of(workspace / "trace.json")["base RUN echo go; sleep 1000"]
+    assert step["args"]["status"] == "skipped"
+    assert step["dur"] > 0
+    assert latest(workspace).document["error"] == "interrupted"
+
+
+@pytest.fixture
+def workflow(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run as in a workflow whose checkout is one directory up."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(workspace.parent))
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        (workspace.parent / name).write_text("before\n")
+        monkeypatch.setenv(name, str(workspace.parent / name))
+    return workspace.parent
+
+
+def commands(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("::")]
+
+
+def test_a_workflow(workflow: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-k", "bad", "good"]) == 1
+    (command,) = commands(capsys)
+    assert command.startswith("::error file=work/bad.Dockerfile,line=2,title=bad%3A RUN echo some")
+    assert command.endswith("exit status 3%0Asome words")
+    shown = (workflow / "GITHUB_STEP_SUMMARY").read_text()
+    assert shown.startswith("before\n### mkbuild: failed")
+    assert "| good | built |" in shown
+    assert "| bad | not built |" in shown
+    digest = latest(workflow / "work").document["targets"]["good"]["containerimage.digest"]
+    written = (workflow / "GITHUB_OUTPUT").read_text()
+    assert written.startswith("before\ndigests<<mkbuild-")
+    assert f'{{"good": "{digest}"}}\n' in written
+
+
+def test_a_workflow_in_which_nothing_changed(workflow: Path) -> None:
+    settle(workflow / "work")
+    for _ in range(2):
+        assert main([]) == 0
+    assert (workflow / "GITHUB_OUTPUT").read_text().count("digest<<") == 2
+
+
+def test_mistakes_in_build_files_are_annotated(
+    workflow: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workflow / "work" / "BUILD.yaml").write_text("version: 1\nimages:\n  a: {contxt: .}\n")
+    assert main([]) == 2
+    (command,) = commands(capsys)
+    assert command.startswith("::error file=work/BUILD.yaml,line=3,title=mkbuild::")
 
 
 def test_nothing_is_recorded_where_nothing_was_wanted(workspace: Path) -> None:

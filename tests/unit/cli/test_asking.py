@@ -134,6 +134,20 @@ def test_lint_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert record["rule"] == "ConsistentInstructionCasing"
 
 
+def test_lint_in_a_workflow(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(workspace.parent))
+    assert main(["lint", "odd"]) == 3
+    captured = capsys.readouterr()
+    assert captured.out.startswith("odd/Dockerfile:")
+    (command,) = [line for line in captured.err.splitlines() if line.startswith("::")]
+    place = f"file={workspace.name}/odd/Dockerfile,line="
+    assert command.startswith(f"::warning {place}")
+    assert "title=ConsistentInstructionCasing::" in command
+
+
 def test_lint_of_git_facts(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git = ("git", "-C", str(workspace), "-c", "user.name=x", "-c", "user.email=x@example.com")
     for command in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "one")):

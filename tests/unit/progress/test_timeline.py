@@ -80,7 +80,7 @@ def test_bars_of_a_lane_do_not_overlap(spans: list[tuple[int, int]]) -> None:
     assert found.keys() == {bar.id for bar in bars}
     for lane in set(found.values()):
         inside = sorted((b.begin, b.end) for b in bars if found[b.id] == lane)
-        assert all(one[1] <= two[0] + 0.001 for one, two in itertools.pairwise(inside))
+        assert all(one[1] <= two[0] for one, two in itertools.pairwise(inside))
     most = max((sum(b.begin <= t < b.end for b in bars) for t in range(75)), default=0)
     assert len({lane for b, lane in found.items()}) <= max(most, 1) + sum(
         b.seconds == 0 for b in bars
