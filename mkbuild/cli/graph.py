@@ -1,7 +1,8 @@
 """``mkbuild graph``: draws the graph of targets, or proves one of its edges."""
 
 from itertools import pairwise
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -9,10 +10,14 @@ from mkbuild.cli.asking import Question, ask, complete_selection
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.flags import workspace_flags
 from mkbuild.cli.options import Command, option
+from mkbuild.cli.writing import write
 from mkbuild.errors import SelectionError
 
+if TYPE_CHECKING:
+    from mkbuild.buildfile.target import Target
+
 _SHOWN = "What is shown"
-Format = Literal["text", "dot", "mermaid", "json"]
+Format = Literal["text", "dot", "mermaid", "json", "html"]
 
 
 @click.command(cls=Command)
@@ -21,10 +26,11 @@ Format = Literal["text", "dot", "mermaid", "json"]
     "--format",
     "how",
     group=_SHOWN,
-    type=click.Choice(["text", "dot", "mermaid", "json"]),
+    type=click.Choice(["text", "dot", "mermaid", "json", "html"]),
     default="text",
-    help="text: what each target needs, and where it says so.",
+    help="text: what each target needs, and where it says so; html: a page to look at.",
 )
+@option("--output", group=_SHOWN, metavar="FILE", help="Write it there, not to standard output.")
 @option(
     "--why-edge",
     group=_SHOWN,
@@ -35,22 +41,41 @@ Format = Literal["text", "dot", "mermaid", "json"]
 @workspace_flags
 @common_options
 def command(
-    selection: tuple[str, ...], how: Format, why_edge: tuple[str, str] | None, **params: Any
+    selection: tuple[str, ...],
+    how: Format,
+    output: str | None,
+    why_edge: tuple[str, str] | None,
+    **params: Any,
 ) -> None:
     """Draw what a selection (all by default) and its dependencies need."""
     question = ask(take_common(params), params)
     if why_edge:
-        for line in _why(question, *why_edge):
-            click.echo(line)
+        write("".join(f"{line}\n" for line in _why(question, *why_edge)), output)
         return
     labels = question.graph.dependencies(question.select(selection))
+    write(_drawn(question, how, labels), output)
+
+
+def _drawn(question: Question, how: Format, labels: set[str]) -> str:
     if how == "text":
-        for line in _text(question, labels):
-            click.echo(line)
-        return
+        return "".join(f"{line}\n" for line in _text(question, labels))
+    if how == "html":
+        return _page(question, labels)
     from mkbuild.graph.render import render
 
-    click.echo(render(question.graph, how, labels), nl=False)
+    return render(question.graph, how, labels)
+
+
+def _page(question: Question, labels: set[str]) -> str:
+    from mkbuild.pages.subject import Subject
+    from mkbuild.pages.targets import target_page
+
+    def dockerfile(target: "Target") -> tuple[str, int] | None:
+        parsed = question.dockerfile(target)
+        return None if parsed is None else (parsed.name, len(parsed.stages))
+
+    title = Path(question.workspace.root).name or "/"
+    return target_page(Subject(question.graph, labels, title, question.place, dockerfile))
 
 
 def _text(question: Question, labels: set[str]) -> list[str]:

@@ -211,3 +211,11 @@ def test_the_wheel_builds_images_by_itself(tmp_path: Path) -> None:
         [str(tmp_path / "venv/bin/mkbuild"), "schema"], env=CLEAN, capture_output=True, check=True
     )
     assert json.loads(schema.stdout)["type"] == "object"
+    page = subprocess.run(
+        [str(tmp_path / "venv/bin/mkbuild"), "graph", "--format", "html"],
+        cwd=work.directory,
+        env=CLEAN,
+        capture_output=True,
+        check=True,
+    )
+    assert page.stdout.startswith(b"<!DOCTYPE html>")

@@ -165,3 +165,35 @@ def large_workspace(files: int, targets: int) -> dict[str, str]:
             texts[f"{directory}/Dockerfile.{index}"] = f"FROM {base}\nRUN true\n"
         texts[f"{directory}/BUILD.yaml"] = "\n".join([*lines, ""])
     return texts
+
+
+def wide_workspace(files: int, targets: int) -> dict[str, str]:
+    """Return build files and Dockerfiles: directories with a base each, over a few common ones.
+
+    In each directory, images stand on its base, some take from a neighbour there, and some from a
+    tool of another directory.
+    """
+    texts = {
+        "BUILD.yaml": "version: 1\ninclude: ['*/*/BUILD.yaml']\nimages:\n"
+        "  runtime: {context: runtime, publish: false}\n"
+        "  tools: {context: tools, publish: false}\n",
+        "runtime/Dockerfile": "FROM debian:bookworm-slim\nRUN true\n",
+        "tools/Dockerfile": "FROM runtime\nRUN true\n",
+    }
+    areas = ("services", "jobs", "libraries", "tools")
+    for number in range(files):
+        directory = f"{areas[number % len(areas)]}/s{number:03}"
+        lines = ["version: 1", "images:", f"  base-{number:03}: {{context: base, publish: false}}"]
+        common = "runtime" if number % 3 else "tools"
+        texts[f"{directory}/base/Dockerfile"] = f"FROM {common}\nRUN true\n"
+        for index in range(1, targets):
+            name = f"s{number:03}-{index}"
+            lines.append(f"  {name}: {{context: '{index}', tags: ['example.com/acme/{name}:1']}}")
+            text = f"FROM base-{number:03}\nRUN true\n"
+            if index % 4 == 0:
+                text += f"COPY --from=s{number:03}-{index - 1} /a /b\n"
+            if index == 2 and number:
+                text += f"COPY --from=s{number * 2 // 3:03}-1 /a /c\n"
+            texts[f"{directory}/{index}/Dockerfile"] = text
+        texts[f"{directory}/BUILD.yaml"] = "\n".join([*lines, ""])
+    return texts

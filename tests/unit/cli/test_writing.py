@@ -1,0 +1,21 @@
+from pathlib import Path
+
+import pytest
+
+from mkbuild.cli.writing import write
+from mkbuild.errors import UsageError
+
+
+def test_a_file_or_standard_output(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    write("ä\udcff\n", str(tmp_path / "page"))
+    assert (tmp_path / "page").read_bytes() == b"\xc3\xa4\\udcff\n"
+    write("one\n", None)
+    write("two\n", "-")
+    assert capfdbinary.readouterr().out == b"one\ntwo\n"
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot write .*/no/page: No such file"):
+        write("", str(tmp_path / "no" / "page"))
