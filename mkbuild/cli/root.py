@@ -28,7 +28,7 @@ VERBS = {
     },
     "Write": {
         "lint": "Check Dockerfiles and build files.",
-        "schema": "Print the JSON schema of build files.",
+        "schema": "Print JSON schemas: of build files, metadata, plans.",
         "fmt": "Format build files.",
         "init": "Write a first build file.",
         "lock": "Pin what base images, URLs and git refs stand for.",

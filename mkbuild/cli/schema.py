@@ -1,4 +1,4 @@
-"""``mkbuild schema``: the JSON schema of build files."""
+"""``mkbuild schema``: JSON schemas of build files, and of what mkbuild writes."""
 
 import json
 
@@ -6,11 +6,13 @@ import click
 
 
 @click.command()
-def command() -> None:
-    """Print the JSON schema of build files, for editors.
+@click.argument("what", default="build", type=click.Choice(["build", "metadata", "plan", "events"]))
+def command(what: str) -> None:
+    """Print a JSON schema: of build files (for editors), or of what mkbuild writes.
 
-    The first line of a build file can name it: # yaml-language-server: $schema=FILE
+    build: BUILD.yaml, whose first line can name it: # yaml-language-server: $schema=FILE.
+    metadata: build --metadata-file. plan: plan --json. events: a line of --progress=json.
     """
-    from mkbuild.buildfile.schema import build_file_schema
+    from mkbuild.engine.schemas import SCHEMAS
 
-    click.echo(json.dumps(build_file_schema(), indent=2))
+    click.echo(json.dumps(SCHEMAS[what](), indent=2))

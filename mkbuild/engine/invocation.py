@@ -3,11 +3,11 @@
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from mkbuild.action import ActionKey, StateID
+from mkbuild.action import ActionKey, LayerRecord, StateID
 from mkbuild.buildfile.target import GitContext, Target
 from mkbuild.digest import Digest
 from mkbuild.engine.bases import Bases
@@ -358,7 +358,7 @@ class Invocation:
             created=CreationTimes(epoch, self.session.known),
             commit="",
             store=self.session.store,
-            steps=_reports(planned, resolution, executor),
+            steps=_reports(planned, resolution, executor, layers),
         )
 
 
@@ -387,13 +387,20 @@ def _finished(target: BuiltTarget) -> TargetFinished:
     )
 
 
-def _reports(planned: PlannedImage, resolution: Resolution, executor: Executor) -> list[StepReport]:
-    """Return the reports of all steps that an image needs, in order."""
+def _reports(
+    planned: PlannedImage,
+    resolution: Resolution,
+    executor: Executor,
+    layers: Sequence[LayerRecord],
+) -> list[StepReport]:
+    """Return the reports of all steps that an image needs, in order, with its layers."""
+    spans = zip(planned.layer_spans(resolution.state), layers, strict=True)
+    ends = {resolution.by_node[action]: layer.digest for (_, _, action), layer in spans}
     found: dict[str, StepReport] = {}
     for node in walk((planned.node,)):
         key = ActionKey(resolution.by_node[node])
         if key in executor.reports:
-            found[key] = executor.reports[key]
+            found[key] = replace(executor.reports[key], layer=ends.get(key, ""))
     return list(found.values())
 
 

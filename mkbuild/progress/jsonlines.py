@@ -15,9 +15,14 @@ from mkbuild.events import Event
 _INNER_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
+def name_of(kind: type) -> str:
+    """Name a kind of event."""
+    return _INNER_CAPITAL.sub("-", kind.__name__).lower()
+
+
 def encode(event: Event) -> dict[str, object]:
     """Return an event as what JSON can hold."""
-    record: dict[str, object] = {"event": _INNER_CAPITAL.sub("-", type(event).__name__).lower()}
+    record: dict[str, object] = {"event": name_of(type(event))}
     for item in fields(event):
         value = getattr(event, item.name)
         record[item.name] = (

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 
 from mkbuild.cli.main import main
 from mkbuild.context.digests import is_settled
 from mkbuild.engine.log import Log, Record
+from mkbuild.engine.schemas import SCHEMAS
 from mkbuild.progress.timeline import critical_path, read
 from tests.support.bases import bases
 from tests.support.command import Mkbuild
@@ -282,6 +284,42 @@ def test_mistakes_in_build_files_are_annotated(
     assert main([]) == 2
     (command,) = commands(capsys)
     assert command.startswith("::error file=work/BUILD.yaml,line=3,title=mkbuild::")
+
+
+def validated(name: str, document: Any) -> Any:
+    jsonschema.Draft202012Validator(SCHEMAS[name]()).validate(document)
+    return document
+
+
+def test_the_metadata_of_a_build(workspace: Path) -> None:
+    for status in ("ran", "hit-local"):
+        assert main(["good", "base", "--metadata-file", "metadata.json"]) == 0
+        found = validated("metadata", json.loads((workspace / "metadata.json").read_text()))
+        assert found.keys() == {"good", "base"}
+        steps = found["good"]["steps"]
+        assert [step["status"] for step in steps] == [status] * 3
+        layers = {step["layer"] for step in steps}
+        assert len(layers) == 3
+        assert all(layer.startswith("sha256:") for layer in layers)
+        assert [step["layer"] for step in found["base"]["steps"]] == [steps[0]["layer"]]
+
+
+def test_a_plan_before_and_after(capsys: pytest.CaptureFixture[str]) -> None:
+    first = validated("plan", json.loads(out(capsys, "plan", "--json", "good")))
+    assert main([]) == 0
+    second = validated("plan", json.loads(out(capsys, "plan", "--json", "good")))
+    steps = zip(first["targets"]["good"], second["targets"]["good"], strict=True)
+    assert [(a["status"], b["status"]) for a, b in steps] == [("miss", "hit-local")] * 3
+    assert second["targets"]["good"][0]["bytes"] > 0
+
+
+def test_the_events_of_a_build(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-k", "bad", "good", "--progress=json"]) == 1
+    lines = [validated("events", json.loads(line)) for line in capsys.readouterr().out.splitlines()]
+    kinds = {line["event"] for line in lines}
+    assert {"step-started", "step-output", "layer-finished", "phase-finished"} <= kinds
+    assert lines[-1]["event"] == "run-finished"
+    assert not lines[-1]["ok"]
 
 
 def test_nothing_is_recorded_where_nothing_was_wanted(workspace: Path) -> None:
