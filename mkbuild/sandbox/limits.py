@@ -8,14 +8,14 @@ it is the only one, has moved into a cgroup there; beside our own, if that has n
 would then escape.
 """
 
-import errno
 import os
 import re
 import resource
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mkbuild.sandbox import cgroups
+from mkbuild.sandbox import cgroups, launch
 from mkbuild.sandbox.spec import Group
 
 _PERIOD = 100_000
@@ -175,8 +175,7 @@ def _place(name: str, hierarchies: Mapping[str, Hierarchy]) -> Place:
     parent = hierarchy.own if version == _ONE else _delegated(name, hierarchy)
     path, lock = cgroups.make(parent)
     try:
-        if version == _TWO and name not in _words(f"{path}/cgroup.controllers"):
-            raise OSError(0, f"it has no controller {name}", parent)
+        _try_to_join(path)
         swap = os.path.exists(f"{path}/{_SWAP[version]}")
     finally:
         cgroups.remove(path)
@@ -185,17 +184,29 @@ def _place(name: str, hierarchies: Mapping[str, Hierarchy]) -> Place:
     return Place(version, parent, swap)
 
 
+def _try_to_join(path: str) -> None:
+    """Put a process into a cgroup, to its end; OSError where that is not allowed."""
+    command = launch.function("mkbuild.sandbox.cgroups", "enter", path)
+    done = subprocess.run(command, env=launch.environment(), check=False, cwd="/")
+    if done.returncode:
+        reason = os.strerror(done.returncode)
+        raise OSError(
+            done.returncode, f"no process can be put below it: {reason}", os.path.dirname(path)
+        )
+
+
 def _delegated(name: str, hierarchy: Hierarchy) -> str:
     """Return a directory of version 2 whose children have the controller; see the module."""
     own = hierarchy.own
     if os.path.basename(own).startswith(cgroups.PREFIX):
         own = os.path.dirname(own)  # where we moved to before
-    try:
+    if name not in _words(f"{own}/cgroup.controllers"):
+        raise OSError(0, f"the controller {name} is not handed down to it", own)
+    inside = _words(f"{own}/cgroup.procs")
+    # the controller cpu could be had, but nothing could live below; only the root has no type
+    if not inside or not os.path.exists(f"{own}/cgroup.type"):
         return _enabled(name, own)
-    except OSError as error:
-        if error.errno != errno.EBUSY:
-            raise
-    if _words(f"{own}/cgroup.procs") == [str(os.getpid())]:
+    if inside == [str(os.getpid())]:
         path, _ = cgroups.make(own)  # locked as long as this process lives
         cgroups.write(f"{path}/cgroup.procs", "0")
         return _enabled(name, own)

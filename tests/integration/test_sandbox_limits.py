@@ -23,9 +23,21 @@ from tests.support.users import UID, become, own
 
 pytestmark = pytest.mark.root
 
-MEMORY = "RUN --mount=type=tmpfs,target=/t dd if=/dev/zero of=/t/x bs=1M count=200"
-PIDS = "RUN i=0; while [ $i -lt 40 ]; do sleep 100 & i=$((i+1)); done; kill $(jobs -p)"
-FINE = "RUN dd if=/dev/zero of=/x bs=1M count=20 2>/dev/null && rm /x && echo y > /y"
+IMAGES = {
+    "hog": (
+        "--mount=type=tmpfs,target=/t dd if=/dev/zero of=/t/x bs=1M count=200",
+        {"memory": "64MB"},
+    ),
+    "forks": (
+        "i=0; while [ $i -lt 40 ]; do sleep 100 & i=$((i+1)); done; kill $(jobs -p)",
+        {"pids": 20},
+    ),
+    "fine": (
+        "dd if=/dev/zero of=/x bs=1M count=20 2>/dev/null && rm /x && echo y > /y",
+        {"memory": "64MB"},
+    ),
+    "slow": ("echo ready; sleep 1000", {"memory": "64MB", "pids": 50}),
+}
 
 
 @pytest.fixture
@@ -35,11 +47,9 @@ def tmp_path() -> Iterator[Path]:
 
 @pytest.fixture
 def mkbuild(tmp_path: Path) -> Mkbuild:
-    resources = {"hog": {"memory": "64MB"}, "forks": {"pids": 20}, "fine": {"memory": "64MB"}}
-    commands = {"hog": MEMORY, "forks": PIDS, "fine": FINE}
     images = {
-        name: {"dockerfile_inline": f"FROM busybox\n{commands[name]}\n", "resources": wanted}
-        for name, wanted in resources.items()
+        name: {"dockerfile_inline": f"FROM busybox\nRUN {command}\n", "resources": resources}
+        for name, (command, resources) in IMAGES.items()
     }
     (tmp_path / "BUILD.yaml").write_text(json.dumps({"version": 1, "images": images}))
     return Mkbuild(tmp_path, tmp_path / "store", registries(tmp_path))
@@ -118,14 +128,16 @@ def test_a_run_lives_in_its_cgroups_which_go_when_it_is_cancelled(tmp_path: Path
 
 def test_kill_9_of_the_build_leaves_no_cgroup(mkbuild: Mkbuild) -> None:
     with subprocess.Popen(
-        mkbuild.command("build", "hog", "--set", "hog.resources.pids=50"),
+        mkbuild.command("build", "slow"),
         cwd=mkbuild.directory,
         env=mkbuild.env,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     ) as process:
-        while not left() and process.poll() is None:
-            time.sleep(0.005)
+        assert process.stderr is not None
+        assert any(line == "slow | ready\n" for line in process.stderr)
+        assert left()
         os.killpg(process.pid, signal.SIGKILL)
     assert until_none_is_left() == []
 

@@ -105,6 +105,7 @@ def unified(top: Path, own: str, **files: str) -> Path:
         if directory.is_relative_to(top):
             (directory / "cgroup.subtree_control").write_text("")
             (directory / "cgroup.procs").write_text("")
+            (directory / "cgroup.controllers").write_text("memory pids")
     for name, text in files.items():
         (place / name.replace("_", ".")).write_text(text)
     return place
@@ -115,6 +116,18 @@ def test_below_our_own_cgroup(tmp_path: Path) -> None:
     found = limits._delegated("memory", Hierarchy(2, str(tmp_path), str(own)))
     assert found == str(own)
     assert (own / "cgroup.subtree_control").read_text() == "+memory"
+    with pytest.raises(OSError, match="the controller cpu is not handed down to it"):
+        limits._delegated("cpu", Hierarchy(2, str(tmp_path), str(own)))
+
+
+def test_beside_our_own_cgroup_where_others_live_in_it(tmp_path: Path) -> None:
+    own = unified(tmp_path, "a/b", cgroup_type="domain", cgroup_procs="1 2", pids_max="max")
+    hierarchy = Hierarchy(2, str(tmp_path), str(own))
+    assert limits._delegated("memory", hierarchy) == str(own.parent)
+    assert (own.parent / "cgroup.subtree_control").read_text() == "+memory"
+    (own / "pids.max").write_text("500")
+    with pytest.raises(OSError, match="other processes live in it"):
+        limits._delegated("memory", hierarchy)
 
 
 def test_below_the_one_that_we_moved_out_of_before(tmp_path: Path) -> None:
