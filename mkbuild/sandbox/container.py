@@ -18,6 +18,11 @@ def mount_points() -> tuple[str, ...]:
     return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
 
 
+def is_mount_point(path: str) -> bool:
+    """Tell whether something is mounted on a path, be it a file of the same filesystem."""
+    return path in _mounts()
+
+
 def _mounts() -> dict[str, tuple[str, str]]:
     """Return each mount point but ``/``, with the root of the mount and its source."""
     found = {}

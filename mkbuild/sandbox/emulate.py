@@ -12,6 +12,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
+from mkbuild.sandbox import container
 from mkbuild.sandbox.mounts import DEVICES, in_order, open_source
 from mkbuild.sandbox.paths import PathError, Walk, open_below, proc
 
@@ -102,7 +103,7 @@ class Emulation:
 
     def _overwrite(self, path: str, data: bytes) -> bool:
         """Write to a file that is a mount of the container's; False where it is none."""
-        if not (self._spec["tree"] == "/" and os.path.ismount(path)):
+        if not (self._spec["tree"] == "/" and container.is_mount_point(path)):
             return False
         with open(path, "r+b") as stream:
             self._files.append((path, stream.read()))

@@ -8,6 +8,7 @@ import pytest
 from tests.support.nginx import NginxServer, nginx_server
 from tests.support.redis import RedisServer, redis_server
 from tests.support.registry import Certificates, RealRegistry, available, make_certificates
+from tests.support.static import build_static
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Certificates of an authority that nobody knows."""
     return make_certificates(Path(tmp_path_factory.mktemp("certificates")))
+
+
+@pytest.fixture(scope="session")
+def static_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The static image, unpacked; tests run copies of it."""
+    return build_static(tmp_path_factory.mktemp("static"))
 
 
 @pytest.fixture(scope="session")

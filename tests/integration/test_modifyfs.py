@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bases import bases
-from tests.support.command import ROOT, Mkbuild, registries
-from tests.support.container import Container, copied, unpack
+from tests.support.command import Mkbuild, registries
+from tests.support.static import MODIFYFS, Static, static_container
 
 pytestmark = pytest.mark.root
 
@@ -40,33 +39,9 @@ HOSTILE = {
 }
 
 
-@pytest.fixture(scope="module")
-def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the static image once a module; the store stays from run to run."""
-    place = tmp_path_factory.mktemp("static")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    tool = Mkbuild(ROOT, cache / "mkbuild-static-store", registries(place))
-    out = place / "out"
-    ca = Path("/etc/ssl/certs/ca-certificates.crt")
-    output = f"type=oci,dest={out},tar=false"
-    args = ["-f", "docker/static/Dockerfile", "-t", "static:latest", "-o", output]
-    done = tool.run("build", ".", *args, "--secret", f"id=ca,src={ca}")
-    assert done.returncode == 0, done.stderr
-    return out
-
-
-@pytest.fixture(scope="module")
-def bundle(static: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    names = json.loads((static / "index.json").read_bytes())["manifests"]
-    tag = names[0]["annotations"]["org.opencontainers.image.ref.name"]
-    return unpack(static, tag, tmp_path_factory.mktemp("bundle"))
-
-
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     """Return what is mounted into the container at /io."""
-    mirror = "oci-layout:/bases"
-    (tmp_path / "registries.json").write_text(json.dumps({"docker.io": {"mirrors": [mirror]}}))
     (tmp_path / "outside").mkdir()
     registries(tmp_path / "outside")
     (tmp_path / "secret").write_text("canary")
@@ -74,8 +49,8 @@ def work(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def container(bundle: Path, work: Path) -> Iterator[Container]:
-    with copied(bundle, {"/io": work, "/bases": bases("busybox", "debian")}) as made:
+def container(static_bundle: Path, work: Path) -> Iterator[Static]:
+    with static_container(static_bundle, work) as made:
         yield made
 
 
@@ -89,18 +64,12 @@ def context(work: Path, name: str, text: str) -> None:
     (work / name / "Dockerfile").write_text(text)
 
 
-def build(container: Container, name: str, *flags: str) -> tuple[int, str]:
+def build(container: Static, name: str, *flags: str) -> tuple[int, str]:
     """Build a context in the container; returns the status and what was said."""
-    image = json.loads((container.bundle / "config.json").read_bytes())["process"]
     args = ["build", f"/io/{name}", "-f", f"/io/{name}/Dockerfile"]
-    args += ["--registries", "/io/registries.json", "--storage", "/io/store"]
     args += ["--secret", "id=s,src=/io/secret", "--metadata-file", f"/io/{name}.json"]
-    words = image["args"][: image["args"].index("mkbuild") + 1]
-    done = container.run([*words, *args, *flags], image["env"])
+    done = container.run(*args, *flags)
     return done.returncode, done.stdout + done.stderr
-
-
-MODIFYFS = ("--sandbox", "modifyfs", "--modifyfs")
 
 
 def digest(report: Path) -> str:
@@ -109,7 +78,7 @@ def digest(report: Path) -> str:
     return found
 
 
-def test_images_are_those_of_namespace_mode(container: Container, work: Path) -> None:
+def test_images_are_those_of_namespace_mode(container: Static, work: Path) -> None:
     tool = outside(work, "store-outside")
     for name, text in (("debian", DEBIAN), ("busybox", BUSYBOX)):
         context(work, name, text)
@@ -120,11 +89,11 @@ def test_images_are_those_of_namespace_mode(container: Container, work: Path) ->
         done = tool.run("build", f"./{name}", "--sandbox", "namespace", *flags)
         assert done.returncode == 0, done.stderr
         assert digest(work / f"{name}.json") == digest(here)
-    assert (container.bundle / "rootfs/mkbuild-internal/bin/python3").exists()
-    assert (container.bundle / "rootfs/a/b/c").read_text() == "x\n"
+    assert (container.rootfs / "mkbuild-internal/bin/python3").exists()
+    assert (container.rootfs / "a/b/c").read_text() == "x\n"
 
 
-def test_the_container_has_no_user_namespaces(container: Container, work: Path) -> None:
+def test_the_container_has_no_user_namespaces(container: Static, work: Path) -> None:
     context(work, "c", "FROM busybox\nRUN unshare -U true && echo got-one; unshare -m true\n")
     status, said = build(container, "c", *MODIFYFS)
     assert status != 0
@@ -132,23 +101,23 @@ def test_the_container_has_no_user_namespaces(container: Container, work: Path) 
     assert "not permitted" in said
 
 
-def test_what_is_not_asked_for_is_refused(container: Container, work: Path) -> None:
+def test_what_is_not_asked_for_is_refused(container: Static, work: Path) -> None:
     context(work, "c", "FROM busybox\nRUN touch /made\n")
     status, said = build(container, "c", "--sandbox", "modifyfs")
     assert status != 0
     assert "needs --modifyfs as well" in said
-    assert not (container.bundle / "rootfs/bin/busybox").exists()
+    assert not (container.rootfs / "bin/busybox").exists()
 
 
-def test_an_image_that_has_what_the_container_keeps(container: Container, work: Path) -> None:
+def test_an_image_that_has_what_the_container_keeps(container: Static, work: Path) -> None:
     context(work, "c", "FROM busybox\nRUN true\nWORKDIR /io\nRUN touch file\n")
     status, said = build(container, "c", *MODIFYFS)
     assert status != 0
     assert "the image has /io, and the container keeps its own there" in said
 
 
-def test_the_root_is_put_back(container: Container, work: Path) -> None:
-    rootfs = container.bundle / "rootfs"
+def test_the_root_is_put_back(container: Static, work: Path) -> None:
+    rootfs = container.rootfs
     (rootfs / "own").mkdir()
     (rootfs / "own/file").write_text("mine")
     os.utime(rootfs / "own/file", (1000, 1000))
@@ -163,7 +132,7 @@ def test_the_root_is_put_back(container: Container, work: Path) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_command_fails_and_harms_nobody_outside(
-    container: Container, work: Path, name: str
+    container: Static, work: Path, name: str
 ) -> None:
     context(work, "good", "FROM busybox\nRUN echo good > /good\n")
     assert build(container, "good", *MODIFYFS)[0] == 0

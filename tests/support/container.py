@@ -43,12 +43,21 @@ class Container:
             stdin=subprocess.DEVNULL,
         )
 
+    def _copies(self, files: Mapping[str, Path]) -> dict[str, Path]:
+        """Copy files of the machine for the container, which may write to them."""
+        copies = {target: self.bundle / Path(target).name for target in files}
+        for target, copy in copies.items():
+            copy.write_bytes(files[target].read_bytes())
+        return copies
+
     def _config(self, args: Sequence[str], env: Sequence[str], cwd: str) -> dict[str, Any]:
         assert len(_NAMES) == CAPABILITIES.bit_count()
         capabilities = [f"CAP_{name}" for name in _NAMES]
+        # docker puts files of its own on these
+        network = {path: Path(path) for path in ("/etc/hosts", "/etc/resolv.conf")}
         binds = [
             {"destination": target, "type": "bind", "source": str(source), "options": ["rbind"]}
-            for target, source in self.mounts.items()
+            for target, source in {**self._copies(network), **self.mounts}.items()
         ]
         kernel = [
             {"destination": "/proc", "type": "proc", "source": "proc"},
