@@ -1,0 +1,1 @@
+"""Measures mkbuild against its peers, beside the project: ``python -m benchmarks --help``."""

@@ -1,0 +1,80 @@
+"""Where measurements take place: namespaces of their own, and a journaled filesystem in them.
+
+The harness starts itself again in mount and pid namespaces: whatever ends it, even ``kill -9``,
+ends every process that it started, and with the last of them the mounts are gone. The filesystem
+lies in an image file without a name, so nothing is left of it either.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_INSIDE = "BENCHMARKS_INSIDE"
+
+
+def enter(arguments: list[str]) -> None:
+    """Become ``python -m benchmarks`` in namespaces of its own; returns within them.
+
+    Raises:
+        SystemExit: Not root.
+    """
+    if os.environ.pop(_INSIDE, "") == str(os.getpid()):
+        signal.signal(signal.SIGTERM, _interrupt)
+        return
+    if os.geteuid() != 0:
+        sys.exit("error: measurements mount a filesystem: run them as root")
+    os.environ[_INSIDE] = "1"
+    namespaces = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+    command = ["unshare", *namespaces, sys.executable, "-m", "benchmarks", *arguments]
+    os.execvp(command[0], command)  # noqa: S606 - a list, no shell
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def filesystem(image: Path, gigabytes: float) -> Iterator[Path]:
+    """Make and mount an ext4 with a journal; yields its root.
+
+    The image file is sparse, and what is deleted is punched out of it again.
+    """
+    mount = image.with_name(f"{image.name}.mount")
+    mount.mkdir(parents=True)
+    with image.open("wb") as file:
+        file.truncate(int(gigabytes * 1e9))
+    options = ("-q", "-O", "has_journal", "-E", "lazy_itable_init=1,nodiscard", "-i", "8192")
+    try:
+        subprocess.run(["mkfs.ext4", *options, str(image)], check=True)
+        subprocess.run(["mount", "-o", "loop,discard", str(image), str(mount)], check=True)
+    finally:
+        image.unlink()
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "--lazy", "--recursive", str(mount)], check=True)
+        mount.rmdir()
+
+
+def describe() -> dict[str, str]:
+    """Return what a reader of figures asks first: kernel, processor, memory, load."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "unknown",
+    )
+    system = os.uname()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "kernel": f"{system.sysname} {system.release} {system.machine}",
+        "processor": f"{os.cpu_count()} × {model}",
+        "memory": f"{memory / 1e9:.0f} GB",
+        "load": " ".join(f"{value:.1f}" for value in os.getloadavg()),
+    }
