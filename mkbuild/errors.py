@@ -41,13 +41,19 @@ class MkbuildError(Exception):
     exit_code: ClassVar[int] = 37
 
     def __init__(
-        self, message: str, *, location: Location | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        location: Location | None = None,
+        hint: str | None = None,
+        more: tuple[str, ...] = (),
     ) -> None:
-        """Keep the message (what and why), the place, and the hint (what to do)."""
+        """Keep the message (what and why), the place, the hint (what to do), what -v adds."""
         super().__init__(message)
         self.message = message
         self.location = location
         self.hint = hint
+        self.more = more
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by state: keyword-only arguments defeat the default."""

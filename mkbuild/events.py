@@ -18,13 +18,17 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """A step began to run. ``step`` is unique within the run; ``location`` is file:line."""
+    """A step began to run. ``step`` is unique within the run; ``location`` is file:line.
+
+    ``why`` it runs is said where somebody asked for it (``-d explain``).
+    """
 
     step: str
     target: str
     stage: str
     instruction: str
     location: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import click
 
 from mkbuild.cli import values
 from mkbuild.cli.common import Common
+from mkbuild.cli.request import make_request
 from mkbuild.engine.request import WorkspaceInput
 from mkbuild.errors import NotYetError
 
@@ -71,11 +72,20 @@ def ask(common: Common, params: dict[str, Any]) -> Question:
     wanted = WorkspaceInput(
         (),
         file=str(common.directory / common.file) if common.file else None,
-        variables=values.pairs("--var", params.pop("var")),
-        overrides=tuple(params.pop("set")),
-        profiles=tuple(params.pop("profile")),
+        variables=values.pairs("--var", params["var"]),
+        overrides=tuple(params["set"]),
+        profiles=tuple(params["profile"]),
     )
     return Question(load_workspace(wanted, common.directory), common.directory)
+
+
+def affected(common: Common, params: dict[str, Any], labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those labels that ``--since`` leaves; raises MkbuildError."""
+    if params["since"] is None:
+        return labels
+    from mkbuild.engine.since import ask as ask_since
+
+    return ask_since(make_request(common, (), params, os.environ), common.reporter(), labels)
 
 
 def complete_selection(

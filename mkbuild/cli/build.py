@@ -45,7 +45,7 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
     if listing or printing:
         from mkbuild.cli.printing import print_targets
 
-        print_targets(request, as_json=printing)
+        print_targets(request, common.reporter, as_json=printing)
         return 0
     from mkbuild.engine.build import build, plan
     from mkbuild.engine.compiled import Asked

@@ -29,6 +29,8 @@ def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose
     lines = [f"{word} {place}{error.message}"]
     if error.location and not isinstance(error, StepError):
         lines += [f"  {line}" for line in excerpt(error.location)]
+    if verbose:
+        lines += error.more
     if error.hint:
         lines.append(f"  hint: {error.hint}")
     cause = error.__cause__

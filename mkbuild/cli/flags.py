@@ -28,6 +28,8 @@ workspace_flags = combine(
     ),
 )
 
+_since = option("--since", group=INPUT, metavar="REF", help="Only what changed since a git ref.")
+_offline = option("--offline", group=INPUT, is_flag=True, help="Open no connection.")
 _registries = option(
     "--registries", group=INPUT, metavar="FILE", help="Registries and their mirrors."
 )
@@ -37,16 +39,19 @@ _registry_config = option(
 registry_flags = combine(_registries, _registry_config)
 """What verbs take that only talk to registries."""
 
+since_flags = combine(_since, _offline, _registries, _registry_config)
+"""What verbs take that build nothing, and can be asked what a git ref differs in."""
+
 input_flags = combine(
     workspace_flags,
-    option("--since", group=INPUT, metavar="REF", help="Only what changed since a git ref."),
+    _since,
     option("--platform", group=INPUT, multiple=True, metavar="OS/ARCH", help="Platforms."),
     option(
         "--timestamps", group=INPUT, metavar="epoch|preserve|SECONDS", help="Times of files made."
     ),
     option("--locked/--no-locked", group=INPUT, default=None, help="Insist on BUILD.lock."),
     option("--pull", group=INPUT, is_flag=True, help="Resolve tags of bases anew."),
-    option("--offline", group=INPUT, is_flag=True, help="Open no connection."),
+    _offline,
     _registries,
 )
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from mkbuild.cli.asking import Question, ask, complete_selection
+from mkbuild.cli.asking import Question, affected, ask, complete_selection
 from mkbuild.cli.common import common_options, take_common
-from mkbuild.cli.flags import workspace_flags
+from mkbuild.cli.flags import since_flags, workspace_flags
 from mkbuild.cli.options import Command, option
 
 _SHOWN = "What is shown"
@@ -17,18 +17,50 @@ _SHOWN = "What is shown"
 @click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @option("--groups", group=_SHOWN, is_flag=True, help="The groups instead, with their members.")
 @option("--json", "as_json", group=_SHOWN, is_flag=True, help="As JSON.")
+@option(
+    "--format",
+    "form",
+    group=_SHOWN,
+    type=click.Choice(["github"]),
+    help="github: a matrix of GitHub Actions, in waves of what can be built at once.",
+)
+@since_flags
 @workspace_flags
 @common_options
-def command(selection: tuple[str, ...], groups: bool, as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
+def command(
+    selection: tuple[str, ...],
+    groups: bool,  # noqa: FBT001 - click's way
+    as_json: bool,  # noqa: FBT001 - click's way
+    form: str | None,
+    **params: Any,
+) -> None:
     """List the targets of a selection, all by default: label, file, tags."""
-    question = ask(take_common(params), params)
-    labels = sorted(question.select(selection))
+    common = take_common(params)
+    question = ask(common, params)
+    labels = sorted(affected(common, params, question.select(selection)))
+    if form == "github":
+        click.echo(json.dumps(_matrix(question, labels), separators=(",", ":")))
+        return
     shown = _groups(question, labels) if groups else _targets(question, labels)
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
     for row in _columns([_row(item) for item in shown]):
         click.echo(row)
+
+
+_LARGEST = 256
+"""Jobs that GitHub makes of one matrix."""
+
+
+def _matrix(question: Question, labels: list[str]) -> dict[str, object]:
+    """Return a matrix for each wave; one that GitHub would refuse becomes several."""
+    waves = []
+    for wave in question.graph.waves(labels) if labels else ():
+        targets = [question.workspace.targets[label] for label in wave]
+        jobs = [{"target": t.label, "platforms": ",".join(t.platforms)} for t in targets]
+        waves += [jobs[at : at + _LARGEST] for at in range(0, len(jobs), _LARGEST)]
+    return {"waves": [{"include": jobs} for jobs in waves]}
 
 
 def _targets(question: Question, labels: list[str]) -> list[dict[str, object]]:

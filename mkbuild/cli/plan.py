@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @flags.lone_flags
 @common_options
 def command(selection: tuple[str, ...], as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
-    """Say what a build would do: each step hit-local, hit-remote or miss."""
+    """Say what a build would do: each step hit-local, hit-remote or miss, and why it is one."""
     common = take_common(params)
     request = make_request(common, selection, params, os.environ)
     from mkbuild.engine.build import plan
@@ -48,6 +48,8 @@ def show(preview: "Preview") -> None:
             took = text.seconds(step.seconds) if step.seconds else ""
             shown = text.one_line(f"{own}[{step.stage}] {step.instruction}")
             click.echo(f"  {step.status:<10}  {size:>7}  {took:>6}  {text.fit(shown, 48)}")
+            if step.why:
+                click.echo(f"              {text.fit(step.why, 65)}")
     missing = len(preview.misses())
     hits = len(preview.steps()) - missing
     click.echo(f"{text.count(missing, 'step')} would run, {hits} cached")

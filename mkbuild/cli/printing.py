@@ -2,16 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 
 from mkbuild.cli.asking import Question
-from mkbuild.engine.request import BuildRequest
+from mkbuild.engine.request import BuildRequest, WorkspaceInput
+from mkbuild.events import Reporter
 
 
-def print_targets(request: BuildRequest, *, as_json: bool) -> None:
+def print_targets(
+    request: BuildRequest, reporter: Callable[[], Reporter], *, as_json: bool
+) -> None:
     """Print the selected targets: their labels, or everything about them; raises UserError."""
     from mkbuild.engine.workspace import open_workspace
     from mkbuild.graph.select import select
@@ -19,6 +22,10 @@ def print_targets(request: BuildRequest, *, as_json: bool) -> None:
     selected = open_workspace(request)
     question = Question(selected.workspace, Path(request.directory))
     labels = select(selected.selection, selected.workspace, lambda: question.graph)
+    if isinstance(request.input, WorkspaceInput) and request.input.since is not None:
+        from mkbuild.engine.since import ask
+
+        labels = ask(request, reporter(), labels)
     if not as_json:
         for label in labels:
             click.echo(label)

@@ -32,10 +32,7 @@ _COMPRESSION: Mapping[str, CompressionChoice] = {
     "gzip": "gzip",
     "zstd": "zstd",
 }
-_NOT_YET = (
-    *("debug", "interactive"),
-    "since",
-)
+_NOT_YET = ("interactive",)
 """Flags that parse, and that the engine cannot obey yet: refused, so that none is ignored."""
 _LONE_ONLY = ("tag", "target", "build_context", "secret", "ssh", "add_host", "replica", "dest")
 _WORKSPACE_ONLY = ("set", "var", "profile", "since")

@@ -21,6 +21,7 @@ VERBS = {
     },
     "Ask": {
         "plan": "Say what a build would do, step by step.",
+        "why": "Say what changed, and how that reaches an image.",
         "list": "List targets and groups.",
         "query": "Ask the graph: deps, rdeps, paths, filters.",
         "graph": "Draw the graph, or prove an edge.",

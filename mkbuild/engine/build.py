@@ -13,15 +13,16 @@ from mkbuild.engine.evidence import Witness, keep, may_be_kept
 from mkbuild.engine.files import DiskFiles
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
-from mkbuild.engine.outputs import write_outputs
+from mkbuild.engine.outputs import write_outputs, write_text
 from mkbuild.engine.preview import Preview, check_drift
 from mkbuild.engine.publish import Publication, Publisher, destinations
 from mkbuild.engine.report import Report
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
+from mkbuild.engine.since import affected
 from mkbuild.engine.workspace import Selected, open_workspace
 from mkbuild.errors import CancelledError, UsageError
-from mkbuild.events import Message, PhaseFinished, Reporter
+from mkbuild.events import Message, PhaseFinished, Reporter, RunFinished
 from mkbuild.graph.select import select
 from mkbuild.progress.github import is_active
 from mkbuild.progress.tee import Tee
@@ -48,6 +49,8 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
             invocation = report.invocation = Invocation(session, request, selected)
             try:
                 labels = report.wanted = wanted_labels(invocation, request, selected)
+                if not labels:
+                    return _nothing_to_do(request, tee, report.started)
                 if request.behaviour.plan:
                     check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
                 outcomes = invocation.build(labels)
@@ -66,6 +69,15 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
     finally:
         reporter.close()
         report.finish(ended, lambda text: reporter.emit(Message("warning", text)))
+    return 0
+
+
+def _nothing_to_do(request: BuildRequest, reporter: Reporter, started: float) -> int:
+    """End a run that is to build no image at all, since ``--since`` left none."""
+    if request.publishing.metadata_file:
+        write_text(Path(request.publishing.metadata_file), "{}\n")
+    seconds = time.time() - started
+    reporter.emit(RunFinished(ok=True, seconds=seconds, ran=0, hits=0, skipped=0))
     return 0
 
 
@@ -99,6 +111,7 @@ def wanted_labels(
         selected.workspace,
         lambda: invocation.planning.graph(tuple(invocation.targets)),
     )
+    labels = affected(invocation.session, request, selected, labels)
     graph = invocation.planning.graph(tuple(labels))
     wanted = frozenset(labels)
     return tuple(label for label in graph.order() if label in wanted)

@@ -68,8 +68,12 @@ class Executor:
         scratch: Callable[[], Path],
         emit: Emit,
         replace: bool = False,
+        why: Mapping[ActionKey, str] | None = None,
     ) -> None:
-        """``runner`` is called when the first command must run; ``replace``: results win (-B)."""
+        """``runner`` is called when the first command must run; ``replace``: results win (-B).
+
+        ``why``: what to say of steps when they run.
+        """
         self._resolver = resolver
         self._resolution = resolution
         self._states = states
@@ -80,6 +84,7 @@ class Executor:
         self._scratch = scratch
         self._emit = emit
         self._replace = replace
+        self._why = why or {}
         self._lock = threading.Lock()
         self._jobs: dict[str, Callable[[], None]] = {}
         self.reports: dict[ActionKey, StepReport] = {}
@@ -204,7 +209,7 @@ class Executor:
                 if work.result is not None:
                     self._report(work, self._hit(work), time.monotonic() - started)
                     return
-                self._emit(_started(work))
+                self._emit(_started(work, self._why.get(work.key, "")))
                 self._run(work, states)
         except (CancelledError, LostStateError):
             # no failure of this step's own: interrupted, or about to run after what it needs
@@ -328,9 +333,10 @@ class Executor:
         return [self.layers[(before, after), kind] for before, after, _ in spans]
 
 
-def _started(work: Work) -> StepStarted:
+def _started(work: Work, why: str) -> StepStarted:
     action = work.action
-    return StepStarted(work.key, action.target, action.stage, action.text, str(action.location))
+    place = str(action.location)
+    return StepStarted(work.key, action.target, action.stage, action.text, place, why)
 
 
 def state_producers(resolution: Resolution) -> dict[StateID, Work]:

@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,21 +17,22 @@ from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.executor import Executor, StepReport, state_producers
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
+from mkbuild.engine.listings import Listings
 from mkbuild.engine.lock import Pins, open_pins
+from mkbuild.engine.log import Log
 from mkbuild.engine.planning import Planning
 from mkbuild.engine.preview import Preview, preview
+from mkbuild.engine.reasons import before, not_cached, reasons
 from mkbuild.engine.registries import RegistryAccess
 from mkbuild.engine.remotes import Remotes
-from mkbuild.engine.request import BuildRequest, WorkspaceInput
+from mkbuild.engine.request import BuildRequest, DockerfileInput, WorkspaceInput
 from mkbuild.engine.resolution import Resolution, Resolver
 from mkbuild.engine.runners import Made, make_runner
 from mkbuild.engine.secrets import Secrets
 from mkbuild.engine.session import Session
+from mkbuild.engine.side import Surroundings, side_of
 from mkbuild.engine.workspace import Selected
-from mkbuild.errors import (
-    BuildError,
-    ExpectedCachedError,
-)
+from mkbuild.errors import BuildError
 from mkbuild.events import RunFinished, RunStarted, TargetFinished
 from mkbuild.execute.filestep import remote_sources
 from mkbuild.execute.run import Runner
@@ -38,8 +40,9 @@ from mkbuild.execute.states import LostStateError, States
 from mkbuild.execute.takeover import Takeover
 from mkbuild.oci.model import Descriptor, Platform
 from mkbuild.oci.reference import Reference
-from mkbuild.plan.actions import Action, AddStep, Node, walk
+from mkbuild.plan.actions import CONTEXT, Action, AddStep, ContextInput, Node, walk
 from mkbuild.plan.image import PlannedImage
+from mkbuild.plan.sides import Side
 from mkbuild.sandbox.limits import Limits
 from mkbuild.schedule import local
 from mkbuild.schedule.local import Outcome
@@ -68,13 +71,25 @@ class Invocation:
         request: BuildRequest,
         selected: Selected,
         pins: Pins | None = None,
+        remotes: Callable[[Pins], Remotes] | None = None,
     ) -> None:
-        """Bind to a session; nothing happens yet. ``pins``: instead of those of the lock file."""
+        """Bind to a session; nothing happens yet.
+
+        ``pins``: instead of those of the lock file. ``remotes``: in place of the network.
+        """
         root = selected.workspace.root if isinstance(request.input, WorkspaceInput) else None
         self.pins = pins or open_pins(request.sources.locked, root, os.environ)
-        self.remotes = Remotes(self.pins, session.directory, offline=request.sources.offline)
+        make = remotes or partial(
+            Remotes, scratch=session.directory, offline=request.sources.offline
+        )
+        self.remotes = make(self.pins)
         self.session = session
         self.request = request
+        given = request.input
+        self.place = (
+            given.context if isinstance(given, DockerfileInput) else selected.workspace.root
+        )
+        """Where labels count: the workspace, or the context of a lone Dockerfile."""
         self.workspace = selected.workspace
         self.targets: Mapping[str, Target] = selected.workspace.targets
         self.secrets = Secrets(self.targets, self.workspace.root)
@@ -116,6 +131,7 @@ class Invocation:
         """The images of a build, by target, as soon as they are planned."""
         self.resolution: Resolution | None = None
         """Of the last attempt, from when it is known."""
+        self.listings = Listings(session.storage)
         self._made: Made | None = None
 
     def read_remotes(self, nodes: Iterable[Node]) -> None:
@@ -152,16 +168,60 @@ class Invocation:
     def preview(self, labels: tuple[str, ...]) -> Preview:
         """Say what a build would do; nothing runs, and no layer is fetched."""
         images, resolution, _ = self.resolve(labels)
-        return preview(images, resolution, self.cache)
+        why = self.reasons() if resolution.pending() else {}
+        return preview(images, resolution, self.cache, why)
+
+    def define(self, labels: tuple[str, ...]) -> Side:
+        """Say what targets are made of; no cache is asked, so all steps are pending."""
+        self.planned = [(label, image) for (label, _), image in self._images(labels).items()]
+        self.resolution = self._resolver().define([image.node for _, image in self.planned])
+        return self.side()
 
     def resolve(
         self, labels: tuple[str, ...]
     ) -> tuple[list[tuple[str, PlannedImage]], Resolution, Resolver]:
         """Plan targets, and look up what is known of them: images (with labels) and their work."""
-        images = self._images(labels)
+        images = [(label, image) for (label, _), image in self._images(labels).items()]
         resolver = self._resolver()
-        resolution = resolver.resolve([image.node for image in images.values()])
-        return [(label, image) for (label, _), image in images.items()], resolution, resolver
+        resolution = resolver.resolve([image.node for _, image in images])
+        self.planned, self.resolution = images, resolution
+        return images, resolution, resolver
+
+    # What is known of it, once keys are.
+
+    def side(self) -> Side:
+        """Describe what was planned, to compare it with something else; empty before that."""
+        if self.resolution is None:
+            return Side()
+        # The names of a lone Dockerfile's image are a matter of its command line alone.
+        lone = isinstance(self.request.input, DockerfileInput)
+        around = Surroundings(
+            {k: replace(t, tags=()) if lone else t for k, t in self.targets.items()},
+            digest=lambda base: self.bases.digest(base) if self.bases.descriptors(base) else "",
+            created=lambda label, image: _first(image.epoch, self.planning.epoch(label)),
+            origin=self._origin,
+        )
+        return side_of(self.planned, self.resolution, around)
+
+    def _origin(self, source: ContextInput) -> str:
+        target = self.targets[source.target]
+        context = target.context if source.name == CONTEXT else target.contexts[source.name]
+        if isinstance(context, GitContext):
+            return context.url
+        shown = self.planning.dockerfiles.display(self.contexts.directory(source))
+        return "" if shown == "." else shown
+
+    def reasons(self) -> Mapping[ActionKey, str]:
+        """Say of each step without a result why it runs, in a line."""
+        assert self.resolution is not None  # noqa: S101 -- after keys are known
+        records = Log(self.session.storage).built((label for label, _ in self.planned), self.place)
+        return reasons(
+            self.side(),
+            before(records),
+            self.resolution.pending(),
+            self.listings,
+            always=self.request.caches.always,
+        )
 
     def _images(self, labels: tuple[str, ...]) -> dict[Part, PlannedImage]:
         return {
@@ -178,6 +238,7 @@ class Invocation:
             policy=self.planning.policy,
             secrets=self.secrets.present,
             remotes=self.remotes,
+            listings=self.listings,
             forced=forced,
             always=self.request.caches.always,
         )
@@ -191,6 +252,9 @@ class Invocation:
         with phase("resolve"):
             resolution = resolver.resolve([image.node for image in images.values()])
         self.resolution = resolution
+        pending = resolution.pending()
+        if pending and behaviour.expect_cached:
+            raise not_cached(self.side(), pending, self.reasons())
         executor = Executor(
             resolver=resolver,
             resolution=resolution,
@@ -201,6 +265,7 @@ class Invocation:
             scratch=self.session.directory,
             emit=self.session.emit,
             replace=self.request.caches.always,
+            why=self.reasons() if pending and behaviour.explain else {},
         )
         weights = {label: target.resources.weight for label, target in self.targets.items()}
         self.session.emit(RunStarted(_labels(images), len(resolution.works), behaviour.jobs))
@@ -208,8 +273,6 @@ class Invocation:
         kinds = {label: target.compression for label, target in self.targets.items()}
         wanted = [(image, kinds[label]) for (label, _), image in images.items()]
         graph = executor.jobs(wanted, weights, kinds)
-        if graph and behaviour.expect_cached:
-            raise ExpectedCachedError(_not_cached(resolution))
         with phase("run"):
             outcome = local.run(
                 graph,
@@ -419,11 +482,3 @@ def _producer(error: LostStateError, resolution: Resolution) -> ActionKey:
     if work is None:
         raise BuildError(str(error)) from error
     return work.key
-
-
-def _not_cached(resolution: Resolution) -> str:
-    lines = [
-        f"  {work.action.location}: {work.action.text.splitlines()[0]}"
-        for work in resolution.pending()
-    ]
-    return "--expect-cached, but these steps would run:\n" + "\n".join(lines)

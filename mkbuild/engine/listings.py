@@ -23,6 +23,7 @@ class Listings:
         """Keep listings below ``storage/listings``."""
         self._root = storage / "listings"
         self._known: dict[str, Mapping[str, str]] = {}
+        self._held: dict[Digest, Mapping[str, str]] = {}
 
     def __call__(self, digest: str) -> Mapping[str, str] | None:
         """Return a listing: ``type mode content`` by path; None where nobody kept it."""
@@ -39,26 +40,25 @@ class Listings:
         return digest in self._known or self._path(digest).exists()
 
     def hold(self, digest: Digest, listing: Mapping[str, str]) -> None:
-        """Know a listing for as long as this object lasts."""
-        self._known[digest] = listing
+        """Know a listing, which :meth:`keep` will write."""
+        self._known[digest] = self._held[digest] = listing
 
-    def put(self, digest: Digest, listing: Mapping[str, str]) -> None:
-        """Keep a listing."""
-        path = self._path(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        text = json.dumps(listing, separators=(",", ":"))
-        partial.write_bytes(zlib.compress(text.encode(), 1))
-        partial.rename(path)
-
-    def trim(self) -> None:
-        """Remove the oldest ones above :data:`KEPT`."""
-        if not self._root.is_dir():
+    def keep(self) -> None:
+        """Write what is held; the oldest ones above :data:`KEPT` go. Raises OSError."""
+        if not self._held:
             return
+        self._root.mkdir(parents=True, exist_ok=True)
+        for digest, listing in self._held.items():
+            path = self._path(digest)
+            partial = path.with_suffix(f".{os.getpid()}.partial")
+            text = json.dumps(listing, separators=(",", ":"))
+            partial.write_bytes(zlib.compress(text.encode(), 1))
+            partial.rename(path)
+        self._held.clear()
         with os.scandir(self._root) as found:
             ages = sorted((item.stat().st_mtime_ns, item.path) for item in found)
-        for _, path in ages[:-KEPT]:
-            Path(path).unlink(missing_ok=True)
+        for _, old in ages[:-KEPT]:
+            Path(old).unlink(missing_ok=True)
 
     def _path(self, digest: Digest) -> Path:
         return self._root / f"{digests.hex_of(digest)}.json.z"

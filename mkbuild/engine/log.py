@@ -9,7 +9,7 @@ its own.
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -85,6 +85,20 @@ class Log:
             record = self.read(name)
             if record is not None:
                 yield record
+
+    def built(self, labels: Iterable[str], workspace: str) -> dict[str, Record]:
+        """Return the newest record of each target of a workspace that some run finished."""
+        missing = set(labels)
+        found: dict[str, Record] = {}
+        for record in self.latest():
+            if not missing:
+                break
+            document = record.document
+            if document.get("workspace") == workspace:
+                done = missing.intersection(document["targets"])
+                found |= dict.fromkeys(done, record)
+                missing -= done
+        return found
 
     def runs(self) -> Iterator[Run]:
         """Iterate over all runs whose record can be read, newest first."""

@@ -22,7 +22,8 @@ VERSION = 1
 class PreviewedStep:
     """One step: ``bytes`` of the layer that ends with it, ``seconds`` that it took when it ran.
 
-    Both are 0 where nobody knows. ``target`` and ``stage`` are where the step is written.
+    Both are 0 where nobody knows. ``target`` and ``stage`` are where the step is written. ``why``:
+    of one that is missed, what changed.
     """
 
     target: str
@@ -33,6 +34,7 @@ class PreviewedStep:
     status: Status
     bytes: int
     seconds: float
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Preview:
                         "status": step.status,
                         "bytes": step.bytes,
                         "seconds": round(step.seconds, 3),
+                        "why": step.why,
                     }
                     for step in steps
                 ]
@@ -74,21 +77,29 @@ class Preview:
 
 
 def preview(
-    images: Sequence[tuple[str, PlannedImage]], resolution: Resolution, cache: TieredCache
+    images: Sequence[tuple[str, PlannedImage]],
+    resolution: Resolution,
+    cache: TieredCache,
+    why: Mapping[ActionKey, str],
 ) -> Preview:
-    """Say what would become of images (with their labels, once a platform)."""
+    """Say what would become of images (with their labels, once a platform).
+
+    ``why``: of each step that is missed (see mkbuild.engine.reasons).
+    """
     sizes = _layer_sizes(images, resolution, cache)
     targets: dict[str, dict[str, PreviewedStep]] = {}
     for label, image in images:
         steps = targets.setdefault(label, {})
         for node in walk((image.node,)):
             if isinstance(node, Action):
-                step = _step(resolution.work(node), cache, sizes)
+                step = _step(resolution.work(node), cache, sizes, why)
                 steps[step.key] = step
     return Preview({label: tuple(steps.values()) for label, steps in targets.items()})
 
 
-def _step(work: Work, cache: TieredCache, sizes: Mapping[str, int]) -> PreviewedStep:
+def _step(
+    work: Work, cache: TieredCache, sizes: Mapping[str, int], why: Mapping[ActionKey, str]
+) -> PreviewedStep:
     action, result = work.action, work.result
     status: Status = "miss"
     if result is not None:
@@ -103,6 +114,7 @@ def _step(work: Work, cache: TieredCache, sizes: Mapping[str, int]) -> Previewed
         status=status,
         bytes=sizes.get(work.key, 0),
         seconds=result.seconds if result is not None else 0.0,
+        why="" if result is not None else why.get(work.key, ""),
     )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mkbuild import __version__
-from mkbuild.digest import Canonical
 from mkbuild.engine.log import VERSION
 from mkbuild.engine.resolution import Resolution
+from mkbuild.engine.side import document_of
 from mkbuild.errors import CancelledError, MkbuildError
 from mkbuild.events import (
     Event,
@@ -23,6 +23,7 @@ from mkbuild.events import (
 )
 from mkbuild.plan.actions import Action, walk
 from mkbuild.plan.image import PlannedImage
+from mkbuild.plan.sides import Side
 from mkbuild.progress.recorder import Recorder
 
 
@@ -31,19 +32,23 @@ def describe(  # noqa: PLR0913 -- what a run consists of
     started: float,
     error: BaseException | None,
     directory: str,
+    workspace: str,
     arguments: Sequence[str],
     git: Mapping[str, str | None],
     wanted: Sequence[str],
     images: Iterable[tuple[str, PlannedImage]],
     resolution: Resolution | None,
+    side: Side,
     targets: Mapping[str, Mapping[str, Any]],
     recorder: Recorder,
 ) -> dict[str, Any]:
     """Return a run as JSON objects; ``error`` is what ended it early.
 
     ``steps``: by definition key, each with its key's components, so that the first one that
-    differs can be named later. ``order``: the keys of each target's steps. Times are in seconds,
-    ``begin`` of anything since the run started.
+    differs can be named later. ``order``: the keys of each target's steps. ``bases`` and ``images``
+    are the rest of ``side``, which is empty where nothing was resolved. ``workspace``: where the
+    root build file is, or the context of a lone Dockerfile; labels count within it. Times are in
+    seconds, ``begin`` of anything since the run started.
     """
     return {
         "version": VERSION,
@@ -53,11 +58,13 @@ def describe(  # noqa: PLR0913 -- what a run consists of
         "ok": error is None,
         "error": _what_happened(error) if error else "",
         "directory": directory,
+        "workspace": workspace,
         "arguments": list(arguments),
         "git": dict(git),
         "wanted": list(wanted),
         "targets": {label: dict(target) for label, target in targets.items()},
-        **_steps(images if resolution else (), resolution, _timing(recorder, started)),
+        **_steps(images, resolution, side, _timing(recorder, started)),
+        **document_of(side),
         **_rest(recorder.events, started),
     }
 
@@ -71,11 +78,12 @@ def _what_happened(error: BaseException) -> str:
 def _steps(
     images: Iterable[tuple[str, PlannedImage]],
     resolution: Resolution | None,
+    side: Side,
     timing: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, dict[str, Any]]:
     steps: dict[str, dict[str, Any]] = {}
     order: dict[str, list[str]] = {}
-    for label, image in images:
+    for label, image in images if resolution else ():
         keys = order.setdefault(label, [])
         for node in walk((image.node,)):
             if not isinstance(node, Action) or resolution is None:
@@ -92,7 +100,9 @@ def _steps(
                     "key": work.key,
                     "state": work.result.state if work.result else "",
                     "base": image.base.name,
-                    "components": {k: plain(v) for k, v in work.components.values.items()},
+                    "components": side.steps[work.key].components,
+                    "args": sorted(side.steps[work.key].args),
+                    "origins": list(side.steps[work.key].origins),
                     **timing.get(work.key, _SKIPPED),
                 }
     return {"order": order, "steps": steps}
@@ -152,14 +162,3 @@ def _rest(events: Sequence[tuple[float, Event]], started: float) -> dict[str, li
 
 def _span(end: float, seconds: float) -> dict[str, float]:
     return {"begin": round(max(end - seconds, 0.0), 6), "seconds": round(seconds, 6)}
-
-
-def plain(value: Canonical) -> Any:  # noqa: ANN401 -- any JSON
-    """Return a key's component as JSON can hold it; bytes become text."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    return value

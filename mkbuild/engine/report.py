@@ -18,6 +18,7 @@ from mkbuild.engine.record import describe
 from mkbuild.engine.redact import redacted
 from mkbuild.engine.request import BuildRequest
 from mkbuild.errors import BuildError, CancelledError, MkbuildError
+from mkbuild.plan.sides import Side
 from mkbuild.progress import github
 from mkbuild.progress.recorder import Recorder
 
@@ -45,6 +46,8 @@ class Report:
         if self.wanted:
             try:
                 Log(Path(self._request.storage)).write(self.name, document)
+                if self.invocation:
+                    self.invocation.listings.keep()
             except OSError as problem:
                 warn(f"the run left no record: {problem}")
         try:
@@ -63,11 +66,13 @@ class Report:
             started=self.started,
             error=error,
             directory=request.directory,
+            workspace=invocation.place if invocation else "",
             arguments=redacted(sys.argv[1:]),
             git={fact: git(fact) for fact in ("sha", "dirty")},
             wanted=self.wanted,
             images=invocation.planned if invocation else (),
             resolution=invocation.resolution if invocation else None,
+            side=invocation.side() if invocation else Side(),
             targets={target.label: metadata(target) for target in self.targets},
             recorder=self.recorder,
         )

@@ -7,8 +7,9 @@ from mkbuild.action import ActionKey, StateID, StepResult
 from mkbuild.cache.protocol import ActionCache
 from mkbuild.digest import Digest
 from mkbuild.engine.contexts import Contexts
+from mkbuild.engine.listings import Listings
 from mkbuild.engine.remotes import Remotes
-from mkbuild.execute.filestep import Inputs, contents, key_part, remote_sources
+from mkbuild.execute.filestep import Inputs, key_part, remote_sources, selected
 from mkbuild.execute.mounts import mount_step
 from mkbuild.execute.states import States
 from mkbuild.filesystem.source import SourceTree
@@ -19,6 +20,7 @@ from mkbuild.plan.actions import (
     Base,
     ContextInput,
     CopyStep,
+    FileStep,
     Node,
     RunBody,
     inputs,
@@ -89,21 +91,32 @@ class Resolver:
         policy: Callable[[str], Policy],
         secrets: Callable[[str], Mapping[str, str]],
         remotes: Remotes,
+        listings: Listings,
         forced: frozenset[ActionKey] = frozenset(),
         always: bool = False,
     ) -> None:
-        """``policy``, ``secrets``: of a target; ``forced``, ``always``: what must run again."""
+        """``policy``, ``secrets``: of a target; ``forced``, ``always``: what must run again.
+
+        ``listings`` are told what is selected of contexts.
+        """
         self._contexts = contexts
         self._states = states
         self._cache = cache
         self._policy = policy
         self._secrets = secrets
         self._remotes = remotes
+        self._listings = listings
         self._forced = forced
         self._always = always
 
     def resolve(self, ends: Iterable[Node]) -> Resolution:
         """Compute every key, and look all of them up in one batch."""
+        found = self.define(ends)
+        self._look_up(found)
+        return found
+
+    def define(self, ends: Iterable[Node]) -> Resolution:
+        """Compute every definition key; no cache is asked."""
         found = Resolution()
         for node in walk(tuple(ends)):
             if isinstance(node, Base):
@@ -121,7 +134,6 @@ class Resolver:
             elif node.no_cache and not found.works[key].action.no_cache:
                 # Whoever shares the step with a target that wants no cached one gets the new one.
                 found.works[key].action, found.works[key].forced = node, True
-        self._look_up(found)
         return found
 
     def _look_up(self, found: Resolution) -> None:
@@ -181,31 +193,20 @@ class Resolver:
                 if mount.source is not None
             )
         if action.source is None or isinstance(action.source, ContextInput):
-            return (key_part(body, self.file_inputs(action, lambda _: None)),)
+            return (self._part(body, self.file_inputs(action, lambda _: None)),)
         return (None,)
-
-    def contents(self, action: Action) -> list[Mapping[str, str] | None]:
-        """Return what each of an action's definition parts is made of, for people.
-
-        See ``filestep.contents``; None where a part tells nothing of a context.
-        """
-        body = action.body
-        if isinstance(body, RunBody):
-            return [
-                contents(mount_step(mount.mount.source or "/"), self._context_inputs(mount.source))
-                if isinstance(mount.source, ContextInput)
-                else None
-                for mount in body.mounts
-                if mount.source is not None
-            ]
-        if isinstance(action.source, ContextInput):
-            return [contents(body, self.file_inputs(action, lambda _: None))]
-        return [None]
 
     def _mount_part(self, source: object, subpath: str | None) -> Digest | None:
         if not isinstance(source, ContextInput):
             return None
-        return key_part(mount_step(subpath or "/"), self._context_inputs(source))
+        return self._part(mount_step(subpath or "/"), self._context_inputs(source))
+
+    def _part(self, step: FileStep, inputs: Inputs) -> Digest:
+        """Digest what a step selects of a context, and note what that is where nobody did."""
+        part, contents = selected(step, inputs)
+        if inputs.tree is not None and not self._listings.has(part):
+            self._listings.hold(part, contents())
+        return part
 
     def _content_parts(self, work: Work, states: tuple[StateID, ...]) -> tuple[Digest | None, ...]:
         """Reduce every other state that an action reads to the bytes it selects."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mkbuild.buildfile.files import Files
 from mkbuild.buildfile.target import (
     CacheSettings,
     DirectoryContext,
@@ -28,7 +29,7 @@ class Selected:
     selection: tuple[str, ...]
 
 
-def find_root(directory: Path, files: DiskFiles | None = None) -> Path:
+def find_root(directory: Path, files: Files | None = None) -> Path:
     """Return the root build file for a directory: the nearest one above, or the one including it.
 
     Raises UsageError where there is none.
@@ -51,7 +52,7 @@ def find_root(directory: Path, files: DiskFiles | None = None) -> Path:
     return found
 
 
-def _includes(outer: Path, inner: Path, files: DiskFiles) -> bool:
+def _includes(outer: Path, inner: Path, files: Files) -> bool:
     from mkbuild.buildfile.include import Gatherer
     from mkbuild.buildfile.problems import Problems
 
@@ -59,7 +60,7 @@ def _includes(outer: Path, inner: Path, files: DiskFiles) -> bool:
     return any(source.file == str(inner) for source in sources)
 
 
-def open_workspace(request: BuildRequest, files: DiskFiles | None = None) -> Selected:
+def open_workspace(request: BuildRequest, files: Files | None = None) -> Selected:
     """Load what a request is about; raises UserErrors."""
     given = request.input
     if isinstance(given, DockerfileInput):
@@ -80,7 +81,7 @@ def _limited(cache: CacheSettings, request: BuildRequest) -> CacheSettings:
 
 
 def load_workspace(
-    wanted: WorkspaceInput, directory: Path, files: DiskFiles | None = None
+    wanted: WorkspaceInput, directory: Path, files: Files | None = None
 ) -> Workspace:
     """Load the build files; raises UserError with everything that is wrong in them."""
     from mkbuild.buildfile.load import load

@@ -6,8 +6,9 @@ where no cache knows the answer, :func:`perform` gives the diff.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import assert_never
@@ -30,7 +31,7 @@ from mkbuild.filesystem.source import SourceTree
 from mkbuild.filesystem.toc import Entry
 from mkbuild.plan.actions import AddStep, CopyStep, FileStep, WorkdirStep
 
-__all__ = ["Inputs", "Times", "contents", "fetch", "key_part", "perform", "remote_sources"]
+__all__ = ["Inputs", "Times", "fetch", "key_part", "perform", "remote_sources", "selected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +97,26 @@ def key_part(step: FileStep, inputs: Inputs) -> Digest:
 
     The parent's state is not in it. Raises StepError where a source does not exist.
     """
+    return selected(step, inputs)[0]
+
+
+def selected(step: FileStep, inputs: Inputs) -> tuple[Digest, Callable[[], dict[str, str]]]:
+    """Return :func:`key_part`, and what lists the files it stands for, for people.
+
+    The list gives ``type mode content`` by path of the source; the content is a file's SHA-256 in
+    hex, or where a symlink leads.
+    """
     try:
-        return digests.of_value("mkbuild.filestep.v1", _key(step, inputs))
+        groups = () if isinstance(step, WorkdirStep) else tuple(_groups(step, inputs))
+        part = digests.of_value("mkbuild.filestep.v1", _key(step, groups))
     except MkbuildError as error:
         raise error.at(step.location)  # noqa: B904 -- the same error, with its place
+    return part, partial(_contents, groups)
 
 
-def contents(step: FileStep, inputs: Inputs) -> dict[str, str]:
-    """Return what the step selects, for people: ``type mode content`` by path of its source.
-
-    The content is a file's SHA-256 in hex, or where a symlink leads. Errors as in :func:`key_part`.
-    """
+def _contents(groups: Iterable[_Group]) -> dict[str, str]:
     found: dict[str, str] = {}
-    if isinstance(step, WorkdirStep):
-        return found
-    for group in _groups(step, inputs):
+    for group in groups:
         digests_of = group.selection.contents
         for pick in group.selection.picks:
             for part in pick.parts:
@@ -140,7 +146,7 @@ def perform(step: FileStep, base: Index, inputs: Inputs, times: Times, scratch: 
         raise error.at(step.location)  # noqa: B904 -- the same error, with its place
 
 
-def _key(step: FileStep, inputs: Inputs) -> list[digests.Canonical]:
+def _key(step: FileStep, groups: Iterable[_Group]) -> list[digests.Canonical]:
     match step:
         case WorkdirStep():
             return ["WORKDIR", normalize(step.path), step.user]
@@ -161,7 +167,7 @@ def _key(step: FileStep, inputs: Inputs) -> list[digests.Canonical]:
                         ),
                         *_attributes(group),
                     ]
-                    for group in _groups(step, inputs)
+                    for group in groups
                 ],
             ]
         case _:

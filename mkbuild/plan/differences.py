@@ -47,14 +47,14 @@ class Pair:
         }
         if name in special:
             return special[name](value, old or ())
-        return [f"{name}: {_short(old)} → {_short(value)}"]
+        return [f"{name}: {short(old)} → {short(value)}"]
 
     def _command(self, value: Json, old: Json) -> list[str]:
         one, two = self.other.title, self.step.title
-        return [f"{one} became {two}" if one != two else f"{_short(old)} → {_short(value)}"]
+        return [f"{one} became {two}" if one != two else f"{short(old)} → {short(value)}"]
 
     def _environment(self, value: Sequence[str], old: Sequence[str]) -> list[str]:
-        return _environment(value, old, self.step.args | self.other.args)
+        return environment(value, old, self.step.args | self.other.args)
 
     def _files(self, value: Sequence[str | None], old: Sequence[str | None]) -> list[str]:
         lines: list[str] = []
@@ -77,7 +77,8 @@ class Pair:
         return lines
 
 
-def _short(value: Json) -> str:
+def short(value: Json) -> str:
+    """Show a value on one line, cut where it is long."""
     match value:
         case None | "":
             text = "nothing"
@@ -125,7 +126,8 @@ def _entry(one: str, two: str) -> str:
     return f"mode {mode} → {new_mode}"
 
 
-def _environment(value: Sequence[str], old: Sequence[str], args: frozenset[str]) -> list[str]:
+def environment(value: Sequence[str], old: Sequence[str], args: frozenset[str]) -> list[str]:
+    """Compare two lists of ``NAME=VALUE``; ``args``: which of the names are ARGs."""
     present = dict(entry.split("=", 1) for entry in value)
     past = dict(entry.split("=", 1) for entry in old)
     lines = []
@@ -135,11 +137,11 @@ def _environment(value: Sequence[str], old: Sequence[str], args: frozenset[str])
             continue
         kind = "ARG" if name in args else "ENV"
         if one is None:
-            lines.append(f"{kind} {name}: now {_short(two)}")
+            lines.append(f"{kind} {name}: now {short(two)}")
         elif two is None:
-            lines.append(f"{kind} {name}: no longer {_short(one)}")
+            lines.append(f"{kind} {name}: no longer {short(one)}")
         else:
-            lines.append(f"{kind} {name}: {_short(one)} → {_short(two)}")
+            lines.append(f"{kind} {name}: {short(one)} → {short(two)}")
     return lines or ["the order of its variables"]
 
 
@@ -159,7 +161,7 @@ def _mounts(value: Sequence[Mapping[str, Any]], old: Sequence[Mapping[str, Any]]
             if key == "present":
                 lines.append(f"{shown}: {'given now' if new else 'given no longer'}")
             else:
-                lines.append(f"{shown}: {key} {_short(was.get(key))} → {_short(new)}")
+                lines.append(f"{shown}: {key} {short(was.get(key))} → {short(new)}")
     lines += [f"mount {kind} {name or target}: removed" for kind, target, name in past]
     return lines or ["the order of its mounts"]
 
@@ -167,8 +169,8 @@ def _mounts(value: Sequence[Mapping[str, Any]], old: Sequence[Mapping[str, Any]]
 def _policy(value: Sequence[Any], old: Sequence[Any]) -> list[str]:
     names = ("timestamps", "blacklist", "preserve-root")
     return [
-        f"{name}: {'preserve' if name == 'timestamps' and was is None else _short(was)} → "
-        f"{'preserve' if name == 'timestamps' and new is None else _short(new)}"
+        f"{name}: {'preserve' if name == 'timestamps' and was is None else short(was)} → "
+        f"{'preserve' if name == 'timestamps' and new is None else short(new)}"
         for name, was, new in zip(names, old, value, strict=False)
         if was != new
     ]
@@ -182,7 +184,7 @@ def _parents(value: Sequence[str], old: Sequence[str], now: Side, before: Side) 
             continue
         base, past = now.bases.get(parent), before.bases.get(was)
         if base and past:
-            lines.append(_moved(base, past))
+            lines.append(moved(base, past))
         elif base:
             lines.append(f"reads {base.name} now" if number else f"builds on {base.name} now")
         else:
@@ -195,7 +197,8 @@ def _parents(value: Sequence[str], old: Sequence[str], now: Side, before: Side) 
     return lines
 
 
-def _moved(base: BaseImage, past: BaseImage) -> str:
+def moved(base: BaseImage, past: BaseImage) -> str:
+    """Say that an image from outside is another one than it was."""
     if base.name != past.name:
         return f"base image {past.name} → {base.name}"
     if not (base.digest and past.digest) or base.digest == past.digest:

@@ -23,13 +23,15 @@ def causes(now: Side, before: Side, listing: Listing) -> list[Cause]:
     """Return what changed, in build order; what only follows from it is left out."""
     changed = [step for key, step in now.steps.items() if key not in before.steps]
     keys = {step.key for step in changed}
+    targets = {step.target for step in before.steps.values()}
     match = _Match(now, before)
     found = []
     for step in changed:
         other = match(step)
         follows = any(parent in keys for parent in step.parents)
         if other is None:
-            lines = [f"{step.title} is new"]
+            known = step.target in targets
+            lines = [f"{step.title} is new" if known else f"{step.target} was not built before"]
         else:
             lines = Pair(step, other, now, before, listing).lines(parents=not follows)
         if lines:

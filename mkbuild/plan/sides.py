@@ -46,12 +46,56 @@ class Step:
         return self.instruction.partition("\n")[0].removesuffix("\\").rstrip()
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image of one platform: ``end`` is the key of its last step, or the state of its base.
+
+    ``base``: the state of the image from outside that it stands on. ``settings``: all else that
+    tells it from another one, by name, as JSON values: members of its config as the image spec
+    names them, and ``architecture base compression created history layers os outputs publish tags``
+    (see mkbuild.engine.side).
+    """
+
+    end: str
+    base: str
+    settings: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class Side:
-    """What one build consisted of: its steps in order, and the images it stood on by state."""
+    """What one build consisted of.
+
+    Its steps in order, by key; the images from outside that it stood on, by state; the images that
+    it made, by target and platform. Two sides of a target are the same where their images are.
+    """
 
     steps: Mapping[str, Step] = field(default_factory=dict)
     bases: Mapping[str, BaseImage] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, Image]] = field(default_factory=dict)
+
+    def of(self, label: str) -> "Side":
+        """Return what belongs to one target."""
+        images = self.images.get(label, {})
+        needed: set[str] = set()
+        todo = [image.end for image in images.values()]
+        while todo:
+            key = todo.pop()
+            if key not in needed:
+                needed.add(key)
+                todo += self.steps[key].parents if key in self.steps else ()
+        return Side(
+            {key: step for key, step in self.steps.items() if key in needed},
+            {state: base for state, base in self.bases.items() if state in needed},
+            {label: images} if images else {},
+        )
+
+    def over(self, older: "Side") -> "Side":
+        """Return this side, and what an older one has besides; this counts where both differ."""
+        return Side(
+            {**self.steps, **older.steps, **self.steps},
+            {**older.bases, **self.bases},
+            {**older.images, **self.images},
+        )
 
     @cached_property
     def by_text(self) -> Mapping[tuple[str, str, str], tuple[Step, ...]]:

@@ -31,6 +31,11 @@ def title(step: StepStarted | StepFinished) -> str:
     return stage + text.one_line(step.instruction)
 
 
+def reason(step: StepStarted) -> list[str]:
+    """Say in a line why a step runs, where it is known."""
+    return [f"{step.target} ? {step.location}: {step.why}"] if step.why else []
+
+
 class PlainReporter:
     """Writes one line an event; cached steps only where ``verbose``."""
 
@@ -55,7 +60,7 @@ class PlainReporter:
         match event:
             case StepStarted(step, target):
                 self._running[step] = Running(event, 0.0)
-                return [f"{target} > {title(event)}"]
+                return [*reason(event), f"{target} > {title(event)}"]
             case StepOutput(step, stream, data):
                 running = self._running[step]
                 return self._prefixed(running, running.feed(stream, data))

@@ -22,7 +22,7 @@ from mkbuild.events import (
 from mkbuild.progress import text
 from mkbuild.progress.failure import failure
 from mkbuild.progress.output import Running
-from mkbuild.progress.plain import title
+from mkbuild.progress.plain import reason, title
 from mkbuild.progress.summary import Summary
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class TerminalReporter:
                 self._steps = steps
                 self._began = self._clock()
             case StepStarted(step):
+                for line in reason(event):
+                    self._print(text.fit(line, self._width()), "dim")
                 self._running[step] = Running(event, self._clock())
                 self._show()
             case StepOutput(step, stream, data):

@@ -1,0 +1,281 @@
+"""The git repository that holds a workspace: its commits, their files, and what differs from them.
+
+git itself is asked, with the user's configuration: what it thinks is unchanged is what the user
+sees as unchanged. Nothing of the repository is written to.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mkbuild.buildfile.nearest import did_you_mean
+from mkbuild.errors import UsageError
+
+_GITLINK = "160000"
+_SYMLINK = "120000"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a commit: ``mode`` as git writes it, ``name`` is the hash of its contents."""
+
+    mode: str
+    name: str
+
+
+class Repository:
+    """A checkout; ``top`` is its real directory. Paths are relative to it, and use ``/``."""
+
+    def __init__(self, directory: Path) -> None:
+        """Find the checkout that holds a directory; raises UsageError where there is none."""
+        try:
+            found = _git(directory, "rev-parse", "--show-toplevel")
+            self.top = Path(os.fsdecode(found).rstrip("\n"))
+        except UsageError as error:
+            ours = "not a git repository" in error.message
+            raise UsageError(
+                f"{directory} is in no git repository" if ours else error.message,
+                hint="comparing with a git ref needs a checkout of the repository"
+                if ours
+                else error.hint,
+            ) from None
+
+    def commit(self, ref: str) -> str:
+        """Return the hash of a commit; ``REF...`` is where REF and HEAD parted.
+
+        Raises UsageError where there is no such.
+        """
+        name = ref.removesuffix("...")
+        found = self._verify(name)
+        if found is None:
+            raise self._unknown(name)
+        if name == ref:
+            return found
+        try:
+            return self._run("merge-base", found, "HEAD").strip()
+        except UsageError:
+            message = f"{name} and HEAD have no commit in common here"
+            raise UsageError(message, hint=self._shallow("git fetch --unshallow")) from None
+
+    def is_ref(self, ref: str) -> bool:
+        """Whether :meth:`commit` would find it."""
+        return self._verify(ref.removesuffix("...")) is not None
+
+    def _verify(self, name: str) -> str | None:
+        arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        try:
+            return self._run(*arguments).strip()
+        except UsageError:
+            return None
+
+    def _unknown(self, name: str) -> UsageError:
+        branch = name.removeprefix("origin/")
+        shallow = self._shallow(f"git fetch --depth=1 origin {branch}, and compare with FETCH_HEAD")
+        return UsageError(
+            f"git knows no commit {name!r}", hint=shallow or did_you_mean(name, self.refs())
+        )
+
+    def _shallow(self, cure: str) -> str | None:
+        if self._run("rev-parse", "--is-shallow-repository").strip() != "true":
+            return None
+        return f"this clone is shallow: {cure} (with actions/checkout: fetch-depth: 0)"
+
+    def refs(self) -> list[str]:
+        """Return the short names of branches and tags."""
+        return self._run("for-each-ref", "--format=%(refname:short)").split()
+
+    def tree(self, commit: str) -> dict[str, Entry]:
+        """Return all files of a commit, symlinks and submodules too."""
+        found = {}
+        for line in _split(self._run("ls-tree", "-r", "-z", "--full-tree", commit)):
+            about, _, path = line.partition("\t")
+            mode, _, name = about.split(" ")
+            found[path] = Entry(mode, name)
+        return found
+
+    def changed(self, commit: str) -> list[str]:
+        """Return what differs between a commit and the files as they are; sorted.
+
+        Paths that git does not hold count, ignored ones too: a directory of such ends with ``/``.
+        """
+        flags = ("--name-only", "-z", "--no-ext-diff", "--no-renames", "--ignore-submodules=none")
+        differing = self._run("diff", *flags, commit, "--")
+        others = self._run("ls-files", "--others", "--directory", "-z")
+        return sorted({*_split(differing), *_split(others)})
+
+    def read(self, entry: Entry) -> bytes:
+        """Return a file's contents as they are in git."""
+        return _git(self.top, "cat-file", "blob", entry.name)
+
+    def check_out(self, commit: str, paths: Iterable[str], into: Path) -> None:
+        """Write files of a commit below a directory, as a checkout would."""
+        wanted = "".join(f"{path}\0" for path in paths)
+        if not wanted:
+            return
+        with tempfile.TemporaryDirectory(dir=into.parent) as scratch:
+            index = {"GIT_INDEX_FILE": f"{scratch}/index"}
+            self._run("read-tree", commit, extra=index)
+            self._run(
+                "checkout-index",
+                "--quiet",
+                "--force",
+                f"--prefix={into}/",
+                "-z",
+                "--stdin",
+                text=wanted,
+                extra=index,
+            )
+
+    def submodule(self, path: str) -> "Repository | None":
+        """Return the repository of a submodule; None where it is not checked out."""
+        return Repository(self.top / path) if (self.top / path / ".git").exists() else None
+
+    def _run(self, *arguments: str, text: str = "", extra: Mapping[str, str] | None = None) -> str:
+        return os.fsdecode(_git(self.top, *arguments, text=text, extra=extra))
+
+
+class Tree:
+    """The files of a commit, made real below a directory as far as somebody asks for them.
+
+    What git says is the same as now is copied from where it lies: so it has the same mode and
+    attributes, and comes out of the same filters. Of the rest git knows but the executable bit:
+    where that is the same, the mode is the present one.
+    """
+
+    def __init__(self, repository: Repository, commit: str, into: Path) -> None:
+        """``into``: an empty directory of ours."""
+        self.repository = repository
+        self.commit = commit
+        self.into = into
+        self._links: dict[tuple[int, int], Path] = {}
+        self._done: set[str] = set()
+
+    @cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """All files of the commit."""
+        return self.repository.tree(self.commit)
+
+    @cached_property
+    def directories(self) -> frozenset[str]:
+        """All directories that hold some."""
+        found = {""}
+        for path in self.entries:
+            while (path := path.rpartition("/")[0]) not in found:
+                found.add(path)
+        return frozenset(found)
+
+    @cached_property
+    def changed(self) -> list[str]:
+        """What is different now, sorted (see :meth:`Repository.changed`)."""
+        return self.repository.changed(self.commit)
+
+    def write(self, paths: Iterable[str]) -> None:
+        """Make files real, and the directories of all of them; a path may be a submodule."""
+        changed, fresh = frozenset(self.changed), []
+        for path in paths:
+            if path in self._done:
+                continue
+            self._done.add(path)
+            entry = self.entries[path]
+            self.make_directory(path.rpartition("/")[0])
+            if path not in changed and os.path.lexists(self.repository.top / path):
+                self._copy(path)
+            elif entry.mode == _GITLINK:
+                self._submodule(path, entry)
+            else:
+                fresh.append(path)
+        self.repository.check_out(self.commit, fresh, self.into)
+        for path in fresh:
+            self._set_mode(path, self.entries[path])
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory, and those above it, with the modes that they have now."""
+        place = self.into / path
+        if place.is_dir():
+            return
+        if path:
+            self.make_directory(path.rpartition("/")[0])
+        place.mkdir(exist_ok=True)
+        now = self.repository.top / path
+        if path and now.is_dir() and not now.is_symlink():
+            place.chmod(now.stat().st_mode & 0o7777)
+
+    def link_of(self, path: str) -> str | None:
+        """Return where a symlink of the commit leads; None for anything else."""
+        entry = self.entries.get(path)
+        if entry is None or entry.mode != _SYMLINK:
+            return None
+        return os.fsdecode(self.repository.read(entry))
+
+    def _copy(self, path: str) -> None:
+        source, target = self.repository.top / path, self.into / path
+        status = source.lstat()
+        if source.is_dir() and not source.is_symlink():
+            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+            return
+        first = self._links.setdefault((status.st_dev, status.st_ino), target)
+        if first != target and status.st_nlink > 1:
+            target.hardlink_to(first)
+        else:
+            shutil.copy2(source, target, follow_symlinks=False)
+
+    def _submodule(self, path: str, entry: Entry) -> None:
+        self.make_directory(path)
+        repository = self.repository.submodule(path)
+        if repository is None:
+            return  # nor does the present build find anything there
+        if not repository.is_ref(entry.name):
+            raise UsageError(
+                f"the submodule {path} has no commit {entry.name[:12]}, which it had to be at",
+                hint=f"git -C {path} fetch origin {entry.name}",
+            )
+        tree = Tree(repository, entry.name, self.into / path)
+        tree.write(tree.entries)
+
+    def _set_mode(self, path: str, entry: Entry) -> None:
+        now = self.repository.top / path
+        if entry.mode.startswith("100") and now.is_file() and not now.is_symlink():
+            mode = now.stat().st_mode & 0o7777
+            if bool(mode & 0o100) == (entry.mode == "100755"):
+                (self.into / path).chmod(mode)
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in text.split("\0") if part]
+
+
+def _git(
+    directory: Path, *arguments: str, text: str = "", extra: Mapping[str, str] | None = None
+) -> bytes:
+    """Run git; raises UsageError with what it says where it fails, or where it is missing."""
+    quiet = {
+        "LC_ALL": "C",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *arguments],
+            input=os.fsencode(text),
+            env={**os.environ, **quiet, **(extra or {})},
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise UsageError("git is not installed", hint="install git") from None
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
+        raise UsageError(f"git {arguments[0]} failed: {said}", hint=_hint(said))
+    return done.stdout
+
+
+def _hint(said: str) -> str | None:
+    if "dubious ownership" not in said:
+        return None
+    return "git config --global --add safe.directory DIRECTORY says that you trust it"

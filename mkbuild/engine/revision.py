@@ -1,0 +1,193 @@
+"""The workspace as it was at a git ref, made real as far as a build of it would look at it.
+
+Build files are loaded as if they lay where they lie now, with the same variables, environment and
+git facts: so nothing differs but what the files say. What a target reads of the disk is read where
+it lies if git says that nothing differs there; else it is made real in a temporary directory.
+"""
+
+import os
+import posixpath
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from mkbuild.buildfile.target import (
+    ContextSource,
+    DirectoryContext,
+    LayoutContext,
+    Target,
+    Workspace,
+)
+from mkbuild.context.ignore import Ignore
+from mkbuild.engine.contexts import ignore_file
+from mkbuild.engine.lock import LOCK_FILE, Lock, Pins, read
+from mkbuild.engine.repository import Repository, Tree
+
+
+class Revision:
+    """The repository of a workspace at a ref."""
+
+    def __init__(self, root: Path, ref: str, scratch: Callable[[], Path]) -> None:
+        """``root``: a directory of the checkout; ``scratch`` makes temporary directories.
+
+        Raises UsageError where there is no repository, or no such ref.
+        """
+        repository = Repository(root)
+        self.commit = repository.commit(ref)
+        self.tree = Tree(repository, self.commit, scratch())
+
+    def path(self, place: str) -> str | None:
+        """Return a path in the repository, as seen from its top; None for one outside."""
+        directory, name = posixpath.split(posixpath.normpath(place))
+        real = posixpath.join(os.path.realpath(directory), name)
+        found = os.path.relpath(real, self.tree.repository.top)
+        if found == "..":
+            return None
+        return None if found.startswith("../") else "" if found == "." else found
+
+    # What build files need of the world (mkbuild.buildfile.files).
+
+    def read(self, path: str) -> bytes:
+        """Return a file's contents; raises OSError."""
+        name = self.path(path)
+        if name is None or self._same(name):
+            return Path(path).read_bytes()
+        name = self._followed(name)
+        if name not in self.tree.entries:
+            raise FileNotFoundError(2, f"no such file at {self.commit[:12]}", path)
+        self.tree.write([name])
+        return (self.tree.into / name).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or directory, now where git holds nothing of that name."""
+        name = self.path(path)
+        known = name in self.tree.entries or name in self.tree.directories
+        return known or Path(path).exists()
+
+    def glob(self, directory: str, pattern: str) -> list[str]:
+        """Return the paths of files below a directory that match a pattern."""
+        top = self.path(directory)
+        if top is None:
+            return [str(path) for path in Path(directory).glob(pattern)]
+        prefix, parts = f"{top}/" if top else "", pattern.split("/")
+        return [
+            posixpath.join(directory, path[len(prefix) :])
+            for path in self.tree.entries
+            if path.startswith(prefix) and _matches(path[len(prefix) :].split("/"), parts)
+        ]
+
+    # What builds read.
+
+    def pins(self, root: Path) -> Pins:
+        """Return what BUILD.lock pinned; what it did not counts as it does now."""
+        name = self.path(str(root / LOCK_FILE)) or LOCK_FILE
+        if name not in self.tree.entries:
+            return Pins()
+        self.tree.write([name])
+        return Pins(read(self.tree.into / name) or Lock())
+
+    def workspace(self, workspace: Workspace) -> Workspace:
+        """Return a workspace loaded through this with its files as they were.
+
+        Tags count as they were resolved last, so that both ends stand on the same images.
+        """
+        targets = {label: self._target(target) for label, target in workspace.targets.items()}
+        return replace(workspace, targets=targets)
+
+    def _target(self, target: Target) -> Target:
+        context, dockerfile = target.context, target.dockerfile
+        if isinstance(context, DirectoryContext):
+            if target.dockerfile_inline is None:
+                dockerfile = self._dockerfile(dockerfile)
+            context = DirectoryContext(self._directory(context.path, dockerfile))
+        contexts: Mapping[str, ContextSource] = {
+            name: self._source(source) for name, source in target.contexts.items()
+        }
+        return replace(
+            target, context=context, dockerfile=dockerfile, contexts=contexts, pull="never"
+        )
+
+    def _source(self, source: ContextSource) -> ContextSource:
+        if isinstance(source, DirectoryContext | LayoutContext):
+            return replace(source, path=self._directory(source.path, None))
+        return source
+
+    def _dockerfile(self, place: str) -> str:
+        """Return where a Dockerfile of the revision is, beside its own ignore file."""
+        name = self.path(place)
+        if name is None:
+            return place
+        ignored = f"{name}.dockerignore"
+        if self._same(name) and self._same(ignored):
+            return place
+        followed = self._followed(name)
+        self.tree.write(path for path in {name, followed, ignored} if path in self.tree.entries)
+        return str(self.tree.into / name)
+
+    def _directory(self, place: str, dockerfile: str | None) -> str:
+        """Return where a directory of the revision is; what is ignored there need not be real."""
+        name = self.path(place)
+        if name is None or self._same(name):
+            return place
+        name = self._followed(name)
+        below = f"{name}/" if name else ""
+        inside = [path for path in self.tree.entries if path.startswith(below)]
+        self.tree.make_directory(name)
+        rules = [path for path in (f"{below}.dockerignore",) if path in self.tree.entries]
+        self.tree.write(rules)
+        found = ignore_file(self.tree.into / name, dockerfile)
+        ignore = Ignore.parse(found[1], found[0]) if found else None
+        wanted = []
+        for path in inside:
+            if ignore is not None and ignore.excluded(path[len(below) :]):
+                self.tree.make_directory(posixpath.dirname(path))
+            else:
+                wanted.append(path)
+        self.tree.write(wanted)
+        return str(self.tree.into / name)
+
+    def _followed(self, name: str) -> str:
+        """Follow symlinks of the revision; a path that leads out of it stays as it is."""
+        seen = {name}
+        while (link := self.tree.link_of(name)) is not None:
+            self.tree.write([name])
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
+            if name in seen:
+                break
+            seen.add(name)
+        return name
+
+    def _same(self, name: str) -> bool:
+        """Whether nothing at or below a path has changed since."""
+        changed = self.tree.changed
+        if not name:
+            return not changed
+        # A symlink may lead to something that changed.
+        if _holds(changed, name) or self.tree.link_of(name) is not None:
+            return False
+        at = bisect_left(changed, f"{name}/")
+        if at < len(changed) and changed[at].startswith(f"{name}/"):
+            return False
+        # Of what git does not hold, the topmost directory is there alone.
+        return not any(_holds(changed, f"{parent}/") for parent in _parents(name))
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _holds(found: Sequence[str], wanted: str) -> bool:
+    at = bisect_left(found, wanted)
+    return at < len(found) and found[at] == wanted
+
+
+def _matches(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a path matches a pattern, part by part; ``**`` stands for any number of parts."""
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(_matches(parts[at:], wanted[1:]) for at in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
