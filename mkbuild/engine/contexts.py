@@ -43,10 +43,8 @@ class Contexts:
 
     def get(self, source: ContextInput) -> Context:
         """Return a context; raises UserError where it cannot be read."""
-        target = self._targets[source.target]
         directory = self.directory(source)
-        own = source.name == CONTEXT and target.dockerfile_inline is None
-        name, text = self._ignore_file(directory, target.dockerfile if own else None) or ("", "")
+        name, text = self._ignore_file(source)
         with self._lock:
             found = self._walked.get((str(directory), text))
             if found is None:
@@ -55,13 +53,22 @@ class Contexts:
                 self._walked[str(directory), text] = found
         return found
 
-    def _ignore_file(self, directory: Path, dockerfile: str | None) -> tuple[str, str] | None:
+    def rules(self, source: ContextInput) -> tuple[str, Ignore | None]:
+        """Return a context's ignore file, and what it leaves out; empty where there is none."""
+        name, text = self._ignore_file(source)
+        return name, Ignore.parse(text, name) if text else None
+
+    def _ignore_file(self, source: ContextInput) -> tuple[str, str]:
+        """Return path and text of a context's ignore file, empty where there is none."""
+        target, directory = self._targets[source.target], self.directory(source)
+        own = source.name == CONTEXT and target.dockerfile_inline is None
+        dockerfile = target.dockerfile if own else None
         found = ignore_file(directory, dockerfile)
         for path in ignore_files(directory, dockerfile):
             self.looked[str(path)] = found is not None and found[0] == str(path)
             if self.looked[str(path)]:
                 break
-        return found
+        return found or ("", "")
 
     def walked(self) -> list[Context]:
         """Return the contexts that were walked."""

@@ -23,7 +23,7 @@ from mkbuild.engine.compiled import (
     identity,
     write,
 )
-from mkbuild.engine.files import DiskFiles
+from mkbuild.engine.files import DiskFiles, Git
 from mkbuild.engine.request import BuildRequest, DockerfileInput, Publishing
 from mkbuild.events import (
     Event,
@@ -114,7 +114,7 @@ def _compile(asked: Asked, witness: Witness) -> Compiled:
         until=min(now + _DAY, invocation.bases.until),
         environment=environment_of(os.environ, hidden),
         hidden=hidden,
-        git=(workspace.root, dict(workspace.evidence.git)),
+        git=(workspace.root, _git_facts(invocation)),
         followed=_columns(_followed(witness), began),
         walked=_columns(_walked(invocation), began),
         blobs=_blobs(witness),
@@ -124,6 +124,15 @@ def _compile(asked: Asked, witness: Witness) -> Compiled:
         events=events,
         record=witness.record,
     )
+
+
+def _git_facts(invocation: "Invocation") -> dict[str, str | None]:
+    """Return what git was asked; whoever asked for the history rests on where HEAD is."""
+    workspace = invocation.workspace
+    facts = dict(workspace.evidence.git)
+    if invocation.commits.asked:
+        facts["sha"] = Git(Path(workspace.root))("sha")
+    return facts
 
 
 def _refuse_changing(witness: Witness) -> None:

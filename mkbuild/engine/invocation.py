@@ -13,6 +13,7 @@ from mkbuild.buildfile.target import GitContext, Target
 from mkbuild.digest import Digest
 from mkbuild.engine.bases import Bases
 from mkbuild.engine.caches import open_caches
+from mkbuild.engine.commits import Commits
 from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.executor import Executor, StepReport, state_producers
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
@@ -120,10 +121,12 @@ class Invocation:
         )
         self.states = States(session.store, session.trees, self.layers, self.cache)
         self.bases.states = self.states
+        self.commits = Commits(Path(self.workspace.root), self.contexts, session.warn)
         self.planning = Planning(
             self.workspace,
             self.bases,
             self.remotes.checkout,
+            commit_of=self.commits.of,
             changes=request.changes,
             directory=Path(request.directory),
         )
@@ -419,7 +422,7 @@ class Invocation:
             state_of=resolution.state,
             definition=resolution.by_node[planned.node],
             created=CreationTimes(epoch, self.session.known),
-            commit="",
+            commit=self.commits.of(self.targets[label]),
             store=self.session.store,
             steps=_reports(planned, resolution, executor, layers),
         )

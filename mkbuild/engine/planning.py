@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mkbuild.buildfile.interpolate import resolve_inputs
 from mkbuild.buildfile.target import GitContext, Target, Workspace
 from mkbuild.engine.bases import Bases
 from mkbuild.engine.dockerfiles import Dockerfiles
@@ -25,20 +26,25 @@ DEFAULT_EPOCH = 315532800
 class Planning:
     """Plans targets of a workspace when somebody asks for them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the parts it connects
         self,
         workspace: Workspace,
         bases: Bases,
         checkout: Callable[[GitContext], Path],
         *,
+        commit_of: Callable[[Target], str],
         changes: Changes,
         directory: Path,
     ) -> None:
-        """``directory``: where the user stands, which paths in messages are relative to."""
+        """``directory``: where the user stands, which paths in messages are relative to.
+
+        ``commit_of``: gives what ``${inputs.commit}`` is of a target.
+        """
         self.workspace = workspace
         self.targets: Mapping[str, Target] = workspace.targets
         self.build_platform = platforms.host(os.uname().machine)
         self._bases = bases
+        self._commit_of = commit_of
         self._changes = changes
         self._names = TargetNames(workspace)
         self._planned: dict[tuple[str, Platform], PlannedImage] = {}
@@ -75,10 +81,11 @@ class Planning:
         return tuple(map(platforms.parse, given)) or (self.build_platform,)
 
     def _options(self, target: Target, platform: Platform) -> PlanOptions:
+        commit = self._commit_of(target)
         return PlanOptions(
             target=target.label,
             stage=target.target or "",
-            args=target.args,
+            args={name: resolve_inputs(text, "", commit) for name, text in target.args.items()},
             labels=target.labels,
             platform=platform,
             build_platform=self.build_platform,

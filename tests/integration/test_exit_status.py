@@ -1,12 +1,15 @@
 """Each exit status of the command line's table that a build can end with."""
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from mkbuild.cli.main import main
 from tests.support.bases import bases
+from tests.support.command import Mkbuild
 
 pytestmark = pytest.mark.root
 
@@ -103,7 +106,13 @@ def test_37_internal(
     (workspace / "a-file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(workspace / "state"))
     assert main(["--storage", "a-file/store"]) == 37
-    assert "Please report it" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "Please report it with the trace in " in shown
+    trace = Path(shown.rstrip().rpartition(" ")[2])
+    assert trace.parent == workspace / "state" / "mkbuild"
+    text = trace.read_text()
+    assert "arguments: ['--storage', 'a-file/store']" in text
+    assert "NotADirectoryError" in text
 
 
 def test_3_a_build_file_is_not_formatted(workspace: Path) -> None:
@@ -119,6 +128,39 @@ def test_6_the_lock_lacks_a_base(workspace: Path) -> None:
     (workspace / "BUILD.lock").write_text("version: 1\n")
     assert main(["build", "--locked"]) == 6
     assert main(["build", "--no-locked"]) == 0
+
+
+def test_6_the_plan_says_otherwise(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--json"]) == 0
+    (workspace / "plan.json").write_text(capsys.readouterr().out)
+    (workspace / "good.Dockerfile").write_text("FROM busybox:stable\nRUN echo no > /no\n")
+    assert main(["build", "--plan", "plan.json"]) == 6
+    assert "RUN echo no > /no is not in the plan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--nothing"], ["-j", "none"], ["./good.Dockerfile"], ["--plan", "nowhere"]]
+)
+def test_2_command_line(arguments: list[str]) -> None:
+    assert main(arguments) == 2
+
+
+def test_130_interrupted(workspace: Path) -> None:
+    (workspace / "good.Dockerfile").write_text("FROM busybox:stable\nRUN echo go; sleep 1000\n")
+    mkbuild = Mkbuild(workspace, workspace / "store", workspace / "registries")
+    with subprocess.Popen(
+        mkbuild.command("build", "--progress=plain"),
+        cwd=workspace,
+        env=mkbuild.env,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any("| go" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest.endswith("interrupted\n")
 
 
 def test_1_out_of_date() -> None:
