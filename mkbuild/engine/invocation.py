@@ -351,7 +351,8 @@ class Invocation:
     def _take_over(self) -> Takeover:
         from mkbuild.engine.modifyfs import take_over
 
-        return take_over(self.request, Path(self.workspace.root), self.targets)
+        root = Path(self.workspace.root)
+        return take_over(self.request, root, self.targets, self.session.warn)
 
     def _cancel(self) -> None:
         if self._made is not None:

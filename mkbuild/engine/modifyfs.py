@@ -1,7 +1,7 @@
 """Whether, and with what left alone, a build may take over ``/`` (``--sandbox modifyfs``)."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from mkbuild.buildfile.target import DirectoryContext, LayoutContext, Target
@@ -18,7 +18,12 @@ _MOUNTED = ("/etc/hostname", "/etc/mtab")
 _HINT = "see docs/modifyfs.md; in a throwaway container take the image mkbuild-static"
 
 
-def take_over(request: BuildRequest, root: Path, targets: Mapping[str, Target]) -> Takeover:
+def take_over(
+    request: BuildRequest,
+    root: Path,
+    targets: Mapping[str, Target],
+    warn: Callable[[str], None],
+) -> Takeover:
     """Prepare to take over ``/``: nothing is changed before the first RUN.
 
     Raises SandboxError where it was not allowed, where ``/`` looks like a machine's own, and where
@@ -53,6 +58,7 @@ def take_over(request: BuildRequest, root: Path, targets: Mapping[str, Target]) 
         internal / "work",
         preserve=request.changes.preserve_root,
         mounts=container.mount_points,
+        waiting=lambda: warn("waiting: another mkbuild, or a RUN that it started, works in /"),
     )
 
 

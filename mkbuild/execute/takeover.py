@@ -4,6 +4,7 @@ One RUN at a time. What ``/`` holds is remembered, so that going from one state 
 only what differs; after a step that failed nothing is known, and everything is laid anew.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,8 @@ from mkbuild.filesystem.index import Index
 from mkbuild.snapshot import lay, scan
 from mkbuild.snapshot.lay import Source
 from mkbuild.snapshot.materialise import write_tree
-from mkbuild.store.temp import TempArea
+from mkbuild.store.locks import acquire
+from mkbuild.store.temp import TempArea, sweep
 
 _NEVER = 1 << 62
 
@@ -43,10 +45,11 @@ class Takeover:
     """A tree (``/``) that is turned into one state after the other.
 
     ``work``: a directory on the same filesystem, among what is kept, for what has to lie somewhere.
-    Thread-safe by :attr:`lock`, which whoever uses the tree holds.
+    Thread-safe by :attr:`lock`, which whoever uses the tree holds; other processes wait until this
+    one, and every RUN that it has started, has ended.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the parts it connects
         self,
         tree: Path,
         kept: Kept,
@@ -54,11 +57,16 @@ class Takeover:
         *,
         preserve: bool,
         mounts: Callable[[], tuple[str, ...]],
+        waiting: Callable[[], None],
     ) -> None:
         """``preserve``: what the tree held is put back by :meth:`restore`.
 
         ``mounts``: tells the mount points; where they move, what is mounted is no longer kept.
+        ``waiting``: called before it is waited for another process that has the tree.
         """
+        work.mkdir(mode=0o700, exist_ok=True)
+        self.held = acquire(work / "taken.lock", waiting)
+        sweep(work)
         self.tree = tree
         self.kept = kept
         self.area = TempArea(work)
@@ -88,6 +96,7 @@ class Takeover:
                 self._lay(index, lambda located: saved / located.entry.path)
                 self._original = None
             self.area.close()
+            os.close(self.held)
 
     def _lay(self, after: Index, source: Source) -> None:
         before, self._holds = self._holds, None
@@ -167,8 +176,9 @@ class ModifyfsRootfs:
         return self._takeover.tree
 
     def fields(self) -> Mapping[str, Any]:
-        """Return the tree, and a directory for what the sandbox has to put somewhere."""
-        return {"tree": str(self.changes), "work": str(self._work)}
+        """Return the tree, its lock, and a directory for what has to be put somewhere."""
+        held = (self._takeover.held,)
+        return {"tree": str(self.changes), "work": str(self._work), "held": held}
 
     def collect(self, epoch: int | None) -> Diff:
         """Compare the tree with what it was, and keep the difference as a tree in the store."""

@@ -30,7 +30,7 @@ class ChrootSandbox:
         if not spec.tree or not spec.work:
             raise SandboxError("the chroot sandbox needs a whole tree and a work directory")
         packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=False)
-        return process.run(self._runs, "chroot_child.main", packed, output)
+        return process.run(self._runs, "chroot_child.main", packed, output, spec.held)
 
     def cancel(self) -> None:
         """End everything that runs."""

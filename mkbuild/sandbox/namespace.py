@@ -41,7 +41,7 @@ class NamespaceSandbox:
     def run(self, spec: RunSpec, output: Output) -> RunOutcome:
         """Run one command to its end."""
         packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=self._one_id)
-        outcome = process.run(self._runs, "child.main", packed, output)
+        outcome = process.run(self._runs, "child.main", packed, output, spec.held)
         if self._one_id and (spec.uid or spec.gid):
             return replace(outcome, lossy=True)
         return outcome

@@ -79,10 +79,13 @@ class Runs:
                 self._held.pop().close()
 
 
-def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
+def run(
+    runs: Runs, function: str, wire: bytes, output: Output, keep: tuple[int, ...] = ()
+) -> RunOutcome:
     """Run what ``wire`` describes in a fresh process and wait until nothing of it is left.
 
-    ``function`` is a function of a module of this package, as ``module.name``.
+    ``function`` is a function of a module of this package, as ``module.name``. ``keep``:
+    descriptors that the supervisor keeps open to its end.
     """
     life, end = os.pipe()
     held = Held(end)
@@ -101,7 +104,7 @@ def run(runs: Runs, function: str, wire: bytes, output: Output) -> RunOutcome:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            pass_fds=fds,
+            pass_fds=(*fds, *keep),
             cwd="/",
             env=launch.environment(),
             start_new_session=True,

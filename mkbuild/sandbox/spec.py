@@ -59,6 +59,8 @@ class RunSpec:
     supplementary ids. ``hosts``, ``resolv``: contents of /etc/hosts and /etc/resolv.conf, mounted
     and never part of the result. ``stdin``: bytes (a heredoc script); empty: /dev/null.
     ``cgroups``: made for the command, and removed after it. ``rlimits``: RLIMIT_* to value.
+    ``held``: descriptors that are not closed before nothing of the command is left, whatever
+    becomes of the build; the command does not get them.
     """
 
     argv: tuple[str, ...]
@@ -80,6 +82,7 @@ class RunSpec:
     stdin: bytes = b""
     cgroups: tuple[Group, ...] = ()
     rlimits: tuple[tuple[int, int], ...] = ()
+    held: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

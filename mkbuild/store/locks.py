@@ -6,7 +6,7 @@ the lock checks that the path still names the file that was locked.
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -60,6 +60,19 @@ def try_exclusive(path: Path) -> Iterator[bool]:
     finally:
         if handle is not None:
             os.close(handle)
+
+
+def acquire(path: Path, waiting: Callable[[], None]) -> int:
+    """Take the exclusive lock; ``waiting`` is called where that is not possible at once.
+
+    Returns the open descriptor: the lock ends when it, and every child's copy of it, is closed.
+    """
+    handle = _acquire(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=True)
+    if handle is None:
+        waiting()
+        handle = _acquire(path, fcntl.LOCK_EX, create=True)
+    assert handle is not None  # noqa: S101 - a blocking lock is had, or raises
+    return handle
 
 
 def _hold(path: Path, operation: int) -> Iterator[None]:

@@ -5,14 +5,13 @@ The monorepo as ordinary users is in ``test_main_job``.
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.apt import repository
 from tests.support.command import ROOT, Mkbuild, digests, registries
-from tests.support.static import MODIFYFS, Static, static_container
+from tests.support.static import MODIFYFS, static_container
 from tests.support.users import become, own
 
 pytestmark = pytest.mark.root
@@ -30,14 +29,6 @@ GIT = """FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends git && git --version > /said
 """
 UNPRIVILEGED = ("capsh", "--drop=cap_sys_admin", "--", "-c", 'exec "$0" "$@"')
-
-
-@pytest.fixture
-def container(static_bundle: Path, tmp_path: Path) -> Iterator[Static]:
-    work = tmp_path / "io"
-    work.mkdir()
-    with static_container(static_bundle, work) as made:
-        yield made
 
 
 def metadata(file: Path) -> dict[str, str]:
@@ -58,35 +49,37 @@ def test_the_monorepo_in_chroot_mode(tmp_path: Path, monorepo_as_root: dict[str,
     assert digests(tool.build("all", "--sandbox", "chroot")) == monorepo_as_root
 
 
-def test_the_monorepo_in_modifyfs_mode(container: Static, monorepo_as_root: dict[str, str]) -> None:
-    shutil.copytree(MONOREPO, container.work / "monorepo")
+def test_the_monorepo_in_modifyfs_mode(
+    tmp_path: Path, static_bundle: Path, monorepo_as_root: dict[str, str]
+) -> None:
+    shutil.copytree(MONOREPO, tmp_path / "monorepo")
     flags = ("--metadata-file", "/io/report.json")
-    done = container.run("build", "all", *MODIFYFS, *flags, cwd="/io/monorepo")
+    with static_container(static_bundle, tmp_path) as container:
+        done = container.run("build", "all", *MODIFYFS, *flags, cwd="/io/monorepo")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert metadata(container.work / "report.json") == monorepo_as_root
+    assert metadata(tmp_path / "report.json") == monorepo_as_root
 
 
 class Everywhere:
     """Builds one Dockerfile in one mode after the other."""
 
-    def __init__(self, place: Path, container: Static, dockerfile: str) -> None:
+    def __init__(self, place: Path, bundle: Path, dockerfile: str) -> None:
         self.place = place
-        self.container = container
-        context = container.work / "context"
-        context.mkdir()
-        (context / "Dockerfile").write_text(dockerfile)
+        self.bundle = bundle
+        self.dockerfile = dockerfile
 
     def build(self, mode: str, *flags: str) -> tuple[str, str]:
         """Return the image's digest and what was said."""
+        place = self.place / mode
+        (place / "context").mkdir(parents=True)
+        (place / "context" / "Dockerfile").write_text(self.dockerfile)
+        file = place / "report.json"
         if mode == "modifyfs":
-            file = self.container.work / "report.json"
             args = ("/io/context", "-f", "/io/context/Dockerfile", *MODIFYFS, *flags)
-            done = self.container.run("build", *args, "--metadata-file", "/io/report.json")
+            with static_container(self.bundle, place) as container:
+                done = container.run("build", *args, "--metadata-file", "/io/report.json")
         else:
-            place = self.place / mode
-            shutil.copytree(self.container.work / "context", place / "context")
             tool = Mkbuild(place, place / "store", registries(place, copied=mode in USERS))
-            file = place / "report.json"
             if mode in USERS:
                 (place / "account").mkdir()
                 tool.prefix = become(place / "account", ranges=mode == "subuids")
@@ -105,8 +98,8 @@ MODES = ("namespace", *USERS, "chroot", "chroot without mounts", "modifyfs")
 
 
 @pytest.mark.userns
-def test_packages_install_in_every_mode(tmp_path: Path, container: Static) -> None:
-    every = Everywhere(tmp_path, container, PROBE)
+def test_packages_install_in_every_mode(tmp_path: Path, static_bundle: Path) -> None:
+    every = Everywhere(tmp_path, static_bundle, PROBE)
     with repository(tmp_path) as url:
         built = {mode: every.build(mode, "--build-arg", f"REPOSITORY={url}") for mode in MODES}
     # what a single id cannot hold, the summary says once; all else is the same to the digest
@@ -122,5 +115,5 @@ def test_packages_install_in_every_mode(tmp_path: Path, container: Static) -> No
 @pytest.mark.full
 @pytest.mark.userns
 @pytest.mark.parametrize("mode", MODES)
-def test_git_of_debian_installs(tmp_path: Path, container: Static, mode: str) -> None:
-    Everywhere(tmp_path, container, GIT).build(mode)
+def test_git_of_debian_installs(tmp_path: Path, static_bundle: Path, mode: str) -> None:
+    Everywhere(tmp_path, static_bundle, GIT).build(mode)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,3 +155,53 @@ def test_a_host_is_refused(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "looks like the root of a real machine" in done.stderr
     assert not Path("/made").exists()
+
+
+KILLED = """\
+FROM busybox AS one
+RUN --mount=type=secret,id=s --mount=type=cache,target=/cache \\
+    mkdir -p /a/b && echo x > /a/b/c && rm /bin/vi && touch /cache/y && sleep 0.3
+RUN (sleep 1000 &) ; sleep 0.2; echo z > /z
+FROM debian:bookworm-slim
+COPY --from=one /a /a
+RUN sleep 0.2; echo two >> /etc/issue; rm -rf /usr/share/doc
+"""
+KILLER = """
+kill_at() {{
+    : > /io/said
+    {command} --no-cache 2> /io/said &
+    build=$!
+    until grep -q "$1" /io/said; do sleep 0.02; done
+    sleep $2
+    kill -9 $build
+    wait $build
+}}
+kill_at 'c > .one. RUN --mount' 0.1
+kill_at 'c > .one. RUN (sleep' 0.1
+kill_at 'c > .stage-1. RUN' 0
+kill_at 'c > .stage-1. RUN' 0.4
+{command} --metadata-file /io/after.json > /io/last 2>&1 || exit 1
+# what is left of the container's processes, this shell apart, and of files
+ps -o args | grep '[s]leep 1000'
+ls -d /mkbuild-internal/work/tmp/* /run/secrets 2> /io/missing
+exit 0
+"""
+
+
+def test_kill_9_leaves_a_container_that_builds(container: Static, work: Path) -> None:
+    context(work, "c", KILLED)
+    shutil.copy("/bin/busybox", work / "busybox")
+    for applet in ("sh", "sleep", "ps", "ls", "grep", "cat"):
+        (work / applet).symlink_to("busybox")
+    secret = ("--secret", "id=s,src=/io/secret")
+    command, env = container.command("build", "/io/c", "-f", "/io/c/Dockerfile", *MODIFYFS, *secret)
+    script = KILLER.format(command=shlex.join(command))
+    # the shell is the container's first process: docker's marks have to say what this is
+    env = [*(line for line in env if not line.startswith("PATH=")), "container=runc", "PATH=/io"]
+    done = container.container.run(["/io/sh", "-c", script], env)
+    assert (done.returncode, done.stdout) == (0, ""), (work / "last").read_text()
+    tool = outside(work, "store-outside")
+    here = work / "namespace.json"
+    given = ("--secret", f"id=s,src={work}/secret", "--metadata-file", str(here))
+    assert tool.run("build", "./c", "--sandbox", "namespace", *given).returncode == 0
+    assert digest(work / "after.json") == digest(here)

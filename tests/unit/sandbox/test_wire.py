@@ -17,6 +17,6 @@ def test_every_field_travels() -> None:
     assert (got["filter"], got["userns"], got["one_id"]) == (b"p", True, False)
     assert got["cgroups"] == [(group.parent, group.files)]
     for field in fields(RunSpec):
-        if field.name not in ("cgroups", "hosts", "resolv", "mounts"):
+        if field.name not in ("cgroups", "hosts", "resolv", "mounts", "held"):
             assert got[field.name] == getattr(spec, field.name)
     assert got["mounts"] == [{f.name: getattr(mount, f.name) for f in fields(MountSpec)}]
