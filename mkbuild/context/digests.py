@@ -6,8 +6,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +23,9 @@ CREATE TABLE IF NOT EXISTS files_v2 (
 ) WITHOUT ROWID;
 """
 
+_Identity = tuple[int, int, int, int, int]
+"""Device, inode (signed), size, mtime and ctime (ns): what a file is known by."""
+
 _SECOND = 1_000_000_000
 _FINE_GRAIN = 20_000_000
 """Nanoseconds within which two changes may get one timestamp: two ticks of a 100 Hz kernel."""
@@ -35,8 +37,7 @@ _BIG = 1 << 17
 """Bytes from which reading a file in another thread saves more than it costs."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileToHash:
+class FileToHash(NamedTuple):
     """A regular file and the lstat that the digest is to be true for."""
 
     path: Path | str
@@ -72,7 +73,7 @@ class FileDigests:
         self._warn = warn
         self._clock = clock
         self._usable = True
-        self._attributes: dict[tuple[int, ...], bytes] = {}
+        self._attributes: dict[_Identity, bytes] = {}
         self.files_read = 0
         """How many files were read, since their digests were not known."""
 
@@ -86,21 +87,15 @@ class FileDigests:
         Raises StepError for a file that cannot be read, is no regular file any more, or was
         changed while it was read.
         """
-        wanted = [file for file in files if file.status.st_size]
+        wanted = {_identity(file.status): file for file in files if file.status.st_size}
         known = self._recall(wanted) if wanted else {}
-        unknown = list(
-            {
-                _identity(file.status): file
-                for file in wanted
-                if _identity(file.status) not in known
-            }.values()
-        )
+        unknown = {which: file for which, file in wanted.items() if which not in known}
         if unknown:
             began = self._clock()
-            fresh = _hash_all(unknown)
+            fresh = dict(zip(unknown, _hash_all(list(unknown.values())), strict=True))
             self.files_read += len(unknown)
             self._remember(unknown, fresh, began)
-            known.update((_identity(f.status), h) for f, h in zip(unknown, fresh, strict=True))
+            known.update(fresh)
         self._attributes.update((i, h.attributes) for i, h in known.items() if h.attributes)
         return [
             known[_identity(file.status)].digest if file.status.st_size else EMPTY for file in files
@@ -110,11 +105,11 @@ class FileDigests:
         """Return the attributes of a file that is not empty, after :meth:`digests` of it."""
         return self._attributes.get(_identity(status), b"") if self._attributes else b""
 
-    def _recall(self, files: Sequence[FileToHash]) -> dict[tuple[int, ...], Hashed]:
+    def _recall(self, wanted: Iterable[_Identity]) -> dict[_Identity, Hashed]:
         by_device: dict[int, list[int]] = {}
-        for file in files:
-            by_device.setdefault(file.status.st_dev, []).append(_signed(file.status.st_ino))
-        found: dict[tuple[int, ...], Hashed] = {}
+        for device, inode, *_ in wanted:
+            by_device.setdefault(device, []).append(inode)
+        found: dict[_Identity, Hashed] = {}
         if not self._usable:
             return found
         stale: list[tuple[int, ...]] = []
@@ -138,22 +133,19 @@ class FileDigests:
             self._give_up(error)
         return found
 
-    def _remember(self, files: Sequence[FileToHash], hashed: Sequence[Hashed], began: int) -> None:
+    def _remember(
+        self,
+        files: Mapping[_Identity, FileToHash],
+        hashed: Mapping[_Identity, Hashed],
+        began: int,
+    ) -> None:
         if not self._usable:
             return
         today = began // (86400 * _SECOND)
         rows = [
-            (
-                _signed(s.st_dev),
-                _signed(s.st_ino),
-                s.st_size,
-                s.st_mtime_ns,
-                s.st_ctime_ns,
-                *found,
-                today,
-            )
-            for s, found in zip((file.status for file in files), hashed, strict=True)
-            if is_settled(s, began)
+            (_signed(which[0]), *which[1:], *hashed[which], today)
+            for which, file in files.items()
+            if is_settled(file.status, began)
         ]
         try:
             self._database.write(
@@ -177,7 +169,7 @@ def is_settled(status: os.stat_result, now: int) -> bool:
     return max(status.st_mtime_ns, status.st_ctime_ns) + grain < now
 
 
-def _identity(status: os.stat_result) -> tuple[int, ...]:
+def _identity(status: os.stat_result) -> _Identity:
     return (
         status.st_dev,
         _signed(status.st_ino),
@@ -240,10 +232,12 @@ def hash_file(file: FileToHash) -> bytes:
     """Read a file and return its raw SHA-256; errors as in :meth:`FileDigests.digests`."""
     try:
         # What replaced the file meanwhile is neither followed nor waited for.
-        descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            result = hashlib.file_digest(stream, "sha256").digest()
-            after = os.fstat(descriptor)
+        fd = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            result = _sha256(fd, file.status.st_size)
+            after = os.fstat(fd)
+        finally:
+            os.close(fd)
     except OSError as error:
         message = f"cannot read {os.fspath(file.path)}: {error.strerror}"
         raise StepError(message) from error
@@ -251,3 +245,15 @@ def hash_file(file: FileToHash) -> bytes:
         message = f"{os.fspath(file.path)} changed while it was being read"
         raise StepError(message, hint="build again when nothing writes to the build context")
     return result
+
+
+def _sha256(fd: int, size: int) -> bytes:
+    """Hash what can be read; a file as small as most are in one piece, known to be its last."""
+    hashed = hashlib.sha256()
+    wanted = min(size + 1, _BIG)
+    while piece := os.read(fd, wanted):
+        hashed.update(piece)
+        size -= len(piece)
+        if not size and len(piece) < wanted:
+            break
+    return hashed.digest()

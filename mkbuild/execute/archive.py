@@ -120,7 +120,7 @@ class _Spool:
             for piece in pieces:
                 hashed.update(piece)
                 file.write(piece)
-        return hashed.digest(), path
+        return hashed.digest(), str(path)
 
 
 class _Unpacking:

@@ -136,9 +136,10 @@ def _copy_parts(
     content: Callable[[Located], tuple[bytes, Source]],
 ) -> None:
     leaders: dict[tuple[str, str], str] = {}
+    prefix = f"{target}/" if target else ""
     for part in parts:
         located = part.located
-        path = posixpath.join(target, part.path) if part.path else target
+        path = prefix + part.path if part.path else target
         source = located.entry
         if source.type == toc.DIRECTORY:
             _copy_directory(placer, part, path, attributes)

@@ -54,10 +54,10 @@ class Download:
         """Return digests of files, all of them known."""
         return [file.entry.content or b"" for file in files]
 
-    def source(self, file: Located) -> Path:
+    def source(self, file: Located) -> str:
         """Return where the bytes are."""
         del file
-        return self._path
+        return str(self._path)
 
 
 def name_of(url: str) -> str:

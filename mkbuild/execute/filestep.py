@@ -230,13 +230,13 @@ def _archive(group: _Group, pick: Pick) -> Path | None:
     """Return the archive that a pick is, where archives are to be unpacked."""
     if not group.unpack or group.tree is None or pick.top.entry.type != toc.FILE:
         return None
-    path = group.tree.source(pick.top)
+    path = Path(group.tree.source(pick.top))
     return path if archive.is_archive(path) else None
 
 
 def _read(inputs: Inputs) -> Read | None:
     parent = inputs.parent
-    return None if parent is None else lambda located: parent.source(located).read_bytes()
+    return None if parent is None else lambda located: Path(parent.source(located)).read_bytes()
 
 
 def _content_of(inputs: Inputs) -> ContentOf | None:

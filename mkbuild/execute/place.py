@@ -135,7 +135,7 @@ class Placer:
 
 def _read(entry: Entry, source: Source) -> bytes:
     """Read what is kept in the state itself (/etc/passwd): small, and of the digest expected."""
-    data = source.read_bytes() if isinstance(source, Path) else source
+    data = Path(source).read_bytes() if isinstance(source, str) else source
     if hashlib.sha256(data).digest() != entry.content:
         raise StepError(f"what becomes /{entry.path} changed while it was being read")
     return data

@@ -204,10 +204,14 @@ def _expand(
 
 def _below(index: Index, top: Located, include: str, exclude: tuple[str, ...]) -> Iterator[Part]:
     """List a directory and what it holds, as far as it is included and not excluded."""
-    yield Part("", top)
-    walk = _Walk(include, exclude)
     root = top.entry.path
     cut = len(root) + 1 if root else 0
+    if not include and not exclude:
+        for each in index.walk(root):
+            yield Part(each.entry.path[cut:], each)
+        return
+    yield Part("", top)
+    walk = _Walk(include, exclude)
     shown = {""}
     stack = _children(index, root, _NOTHING)
     while stack:

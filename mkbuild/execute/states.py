@@ -6,6 +6,7 @@ command or a copy needs its bytes (:meth:`States.trees`). Where nothing can make
 :class:`LostStateError` says which state has to be made again.
 """
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -283,10 +284,10 @@ class States:
         return StateTree(state, self)
 
 
-def tree_sources(toc: Toc, tree: Path) -> dict[bytes, Path]:
+def tree_sources(toc: Toc, tree: Path) -> dict[bytes, str]:
     """Return where the bytes of a TOC's files lie, in the tree made of it."""
     return {
-        entry.content: tree / entry.path
+        entry.content: f"{tree}/{entry.path}"
         for entry in toc.entries
         if entry.content is not None and entry.size
     }
@@ -324,13 +325,13 @@ class StateTree:
         """All states of the invocation."""
         return self._states
 
-    def source(self, file: Located) -> Path:
+    def source(self, file: Located) -> str:
         """Return the file in the topmost tree that has it."""
         if self._trees is None:
             self._trees = self._states.trees(self.state)[::-1]
         for tree in self._trees:
-            path = tree / file.entry.path
-            if path.is_file() and not path.is_symlink():
+            path = f"{tree}/{file.entry.path}"
+            if os.path.isfile(path) and not os.path.islink(path):  # noqa: PTH113, PTH114 -- as many
                 return path
         message = f"/{file.entry.path} is missing in the unpacked layers of its state"
         raise StepError(message, hint="run the build again with -B, or empty the store")

@@ -93,7 +93,7 @@ class Takeover:
         with self.lock:
             if self._original is not None:
                 index, saved = self._original
-                self._lay(index, lambda located: saved / located.entry.path)
+                self._lay(index, lambda located: f"{saved}/{located.entry.path}")
                 self._original = None
             self.area.close()
             os.close(self.held)

@@ -7,15 +7,17 @@ mtime: so the same change is the same diff, whichever sandbox or copy made it.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeAlias
 
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry, Toc
 
-Source: TypeAlias = Path | bytes
-"""Where a regular file's bytes are: a file on this machine, or the bytes themselves."""
+Source: TypeAlias = str | bytes
+"""Where a regular file's bytes are: the path of a file on this machine, or the bytes themselves.
+
+No :class:`pathlib.Path`: there are as many as files, and each would cost what reading it costs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,14 @@ def canonical_entries(
     found: dict[str, Entry] = {}
     leaders: dict[tuple[str, str], str] = {}
     paths = sorted(touched, key=toc.order)
-    changed = _changed(base, view, paths, content_of)
-    inodes = {_inode(new) for path in changed if (new := view.get(path)) is not None}
-    for path in paths:
-        new, old = view.get(path), base.get(path)
+    pairs = [(path, view.get(path), base.get(path)) for path in paths]
+    changed = {
+        path: new
+        for path, new, old in pairs
+        if new is not None and (old is None or not _unchanged(new, old, content_of))
+    }
+    inodes = {_inode(new) for new in changed.values()}
+    for path, new, old in pairs:
         if new is None:
             if old is not None and _is_directory(view, path.rpartition("/")[0]):
                 found[path] = Entry(path, toc.WHITEOUT)
@@ -136,17 +142,6 @@ def canonical_entries(
     for path in list(found):
         _add_ancestors(path, view, found)
     return list(found.values())
-
-
-def _changed(
-    base: Index, view: Index, paths: Iterable[str], content_of: ContentOf | None
-) -> set[str]:
-    changed = set()
-    for path in paths:
-        new, old = view.get(path), base.get(path)
-        if new is not None and (old is None or not _unchanged(new, old, content_of)):
-            changed.add(path)
-    return changed
 
 
 def _inode(located: Located) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """What a COPY, an ADD or a bind mount reads from: a context, or the state of a stage or image."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 from mkbuild.filesystem.index import Index, Located
@@ -19,6 +18,6 @@ class SourceTree(Protocol):
         """Return the raw SHA-256 of regular files, in their order."""
         ...
 
-    def source(self, file: Located) -> Path:
-        """Return the file on this machine that holds a regular file's bytes."""
+    def source(self, file: Located) -> str:
+        """Return the path of the file on this machine that holds a regular file's bytes."""
         ...

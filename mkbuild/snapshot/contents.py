@@ -15,7 +15,7 @@ FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """How regular files are opened: following no link, and not blocking on a fifo in their place."""
 
 
-def open_file(path: Path) -> int:
+def open_file(path: str | Path) -> int:
     """Open a regular file for reading, however long its path; the last name may be no link."""
     try:
         return os.open(path, FLAGS)
@@ -59,7 +59,7 @@ def pieces(fd: int, size: int) -> Iterator[bytes]:
         os.close(fd)
 
 
-def sha256(path: Path) -> bytes:
+def sha256(path: str | Path) -> bytes:
     """Raw SHA-256 of a file."""
     fd = open_file(path)
     return sha256_of(pieces(fd, os.fstat(fd).st_size))

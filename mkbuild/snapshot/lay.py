@@ -9,8 +9,8 @@ from mkbuild.filesystem.index import Index, Located
 from mkbuild.snapshot import contents
 from mkbuild.snapshot.treewriter import TreeWriter
 
-Source = Callable[[Located], Path]
-"""Finds the file that holds the bytes of a regular file of the new state."""
+Source = Callable[[Located], str]
+"""Finds the path of the file that holds the bytes of a regular file of the new state."""
 
 
 def lay(

@@ -47,7 +47,7 @@ class LayerContent:
     dependent: bool
 
 
-Locate = Callable[[Located], Path]
+Locate = Callable[[Located], str]
 """Finds the file on this machine that holds a regular file's bytes."""
 
 

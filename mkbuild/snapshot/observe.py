@@ -22,7 +22,7 @@ _SLACK = 20_000_000
 """Nanoseconds that the clock of files may lag behind that of processes (a tick, CONFIG_HZ=100)."""
 _LONG = 3500
 
-ReadBase = Callable[[Located], Path]
+ReadBase = Callable[[Located], str]
 """Finds the file that holds the bytes of a regular file of the state below."""
 
 
@@ -153,7 +153,7 @@ class Observer:
             diff = self.builder.finish(lambda located: contents.sha256(read(located)))
         # By the paths that stay: what was seen first with these bytes may equal the state below.
         sources: dict[bytes, Source] = {
-            entry.content: Path(f"{self._tree}/{entry.path}")
+            entry.content: f"{self._tree}/{entry.path}"
             for entry in diff.toc.entries
             if entry.content is not None
         }

@@ -9,9 +9,8 @@ import hashlib
 import operator
 import os
 import stat
-import struct
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from functools import lru_cache
 
 from mkbuild.errors import StepError
 from mkbuild.filesystem import toc
@@ -19,9 +18,9 @@ from mkbuild.filesystem.diff import Diff, Source
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot import contents
 
-_PACK = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x").pack
 _MAGIC = b"ustar\x0000"
-_NO_SUM = b"        "
+_NO_SUM = 8 * ord(" ")
+"""What the checksum counts in its own place."""
 _TYPES = {
     toc.FILE: b"0",
     toc.WHITEOUT: b"0",
@@ -34,6 +33,8 @@ _TYPES = {
 }
 _NAME, _PREFIX = 100, 155
 _COALESCE = 1 << 16
+_SMALL = 1 << 18
+"""Bytes below which a file is read in one piece: a generator each costs as much as the reading."""
 _END = bytes(1024)
 
 
@@ -137,26 +138,17 @@ def _block(
     link: bytes = b"",
     device: tuple[int, int] = (0, 0),
 ) -> bytes:
-    mode, uid, gid, size, mtime = numbers
-    major, minor = device
-    block = _PACK(
-        name[0],
-        b"%07o\0" % mode,
-        b"%07o\0" % uid,
-        b"%07o\0" % gid,
-        b"%011o\0" % size,
-        b"%011o\0" % mtime,
-        _NO_SUM,
-        kind,
-        link,
-        _MAGIC,
-        b"",
-        b"",
-        b"%07o\0" % major,
-        b"%07o\0" % minor,
-        name[1],
-    )
-    return b"%b%06o\0 %b" % (block[:148], sum(block), block[156:])
+    front = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name[0].ljust(_NAME, b"\0"), *numbers)
+    back, known = _back(kind, link, device, name[1])
+    return b"%b%06o\0 %b" % (front, sum(front) + known, back)
+
+
+@lru_cache(256)
+def _back(kind: bytes, link: bytes, device: tuple[int, int], prefix: bytes) -> tuple[bytes, int]:
+    """Return what follows the checksum, most often the same, and its share of the checksum."""
+    fields = (kind, link.ljust(_NAME, b"\0"), _MAGIC, bytes(64), *device, prefix.ljust(167, b"\0"))
+    back = b"%b%b%b%b%07o\0%07o\0%b" % fields
+    return back, sum(back) + _NO_SUM
 
 
 def _split(path: bytes) -> tuple[bytes | None, bytes]:
@@ -186,8 +178,8 @@ def _record(key: bytes, value: bytes) -> bytes:
     return b"%d %b=%b\n" % (length, key, value)
 
 
-def content(entry: Entry, sources: Mapping[bytes, Source]) -> Iterator[bytes]:
-    """Yield a regular file's bytes, hashed on the way.
+def content(entry: Entry, sources: Mapping[bytes, Source]) -> Iterable[bytes]:
+    """Return a regular file's bytes, hashed as they are read: in one piece where it is small.
 
     Raises StepError where they are not those that its entry names, or are gone.
     """
@@ -196,20 +188,34 @@ def content(entry: Entry, sources: Mapping[bytes, Source]) -> Iterator[bytes]:
     if source is None:
         message = f"/{entry.path}: its content is not at hand"
         raise StepError(message)
-    pieces: Iterable[bytes] = (source,) if isinstance(source, bytes) else _read(entry, source)
-    hashed = hashlib.sha256()
-    left = entry.size
-    for piece in pieces:
-        hashed.update(piece)
-        left -= len(piece)
-        if left < 0:
-            break
-        yield piece
-    if left or hashed.digest() != entry.content:
+    if isinstance(source, bytes):
+        data = source
+    elif entry.size < _SMALL:
+        data = _read(entry, source)
+    else:
+        return _pieces(entry, source)
+    if hashlib.sha256(data).digest() != entry.content:
         raise _changed(entry, source)
+    return (data,)
 
 
-def _read(entry: Entry, source: Path) -> Iterator[bytes]:
+def _read(entry: Entry, source: str) -> bytes:
+    """Read a small file, and a byte more where it has grown."""
+    try:
+        fd = contents.open_file(source)
+        try:
+            data = os.read(fd, entry.size + 1)
+            # Some filesystems (FUSE) give less than there is.
+            while len(data) < entry.size and (more := os.read(fd, entry.size + 1 - len(data))):
+                data += more
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _changed(entry, source) from error
+    return data
+
+
+def _pieces(entry: Entry, source: str) -> Iterator[bytes]:
     try:
         fd = contents.open_file(source)
     except OSError as error:
@@ -217,7 +223,16 @@ def _read(entry: Entry, source: Path) -> Iterator[bytes]:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise _changed(entry, source)
-    return contents.pieces(fd, entry.size)
+    hashed = hashlib.sha256()
+    left = entry.size
+    for piece in contents.pieces(fd, entry.size):
+        hashed.update(piece)
+        left -= len(piece)
+        if left < 0:
+            break
+        yield piece
+    if left or hashed.digest() != entry.content:
+        raise _changed(entry, source)
 
 
 def _changed(entry: Entry, source: Source) -> StepError:

@@ -214,7 +214,7 @@ def test_diff_to_tar_to_tree_to_diff(
     parents = {e.path.rpartition("/")[0] for e in made.toc.entries if e.type == toc.WHITEOUT}
     held = [e for e in made.toc.entries if e.path in parents and e.path]
     base = Index().apply(toc.make([*held, *hidden]), "B")
-    found = normalise(trees[0], base, lambda _: tmp_path, started_ns=1 << 62, epoch=None)
+    found = normalise(trees[0], base, lambda _: str(tmp_path), started_ns=1 << 62, epoch=None)
     whole = {e.path for e in found.toc.entries}
     assert found.toc == toc.make(
         [e for e in made.toc.entries if e.path in whole], found.toc.embedded
@@ -248,8 +248,8 @@ class Overlay:
     def umount(self) -> None:
         subprocess.run(["umount", self.merged], check=True)
 
-    def read(self, found: Located) -> Path:
-        return self.lower / found.inode
+    def read(self, found: Located) -> str:
+        return f"{self.lower}/{found.inode}"
 
 
 @pytest.fixture

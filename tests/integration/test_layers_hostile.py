@@ -78,7 +78,7 @@ def damage(data: bytearray, dice: random.Random) -> None:
 def attempt(data: bytes, tree: Path | None, base: Index | None, below: Path) -> LayerContent | None:
     limits = Limits(size=1 << 20, entries=1000)
     try:
-        return read_layer(blocks(data), tree, base=base, locate=lambda _: below, limits=limits)
+        return read_layer(blocks(data), tree, base=base, locate=lambda _: str(below), limits=limits)
     except ArchiveError:
         return None
 

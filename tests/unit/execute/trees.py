@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
@@ -42,8 +41,8 @@ class Tree:
         self.asked.append([file.entry.path for file in files])
         return [hashlib.sha256(file.entry.path.encode()).digest() for file in files]
 
-    def source(self, file: Located) -> Path:
-        return Path("/tree") / file.entry.path
+    def source(self, file: Located) -> str:
+        return f"/tree/{file.entry.path}"
 
 
 def shown(diff: Diff) -> list[str]:

@@ -56,8 +56,8 @@ def two(tmp_path: Path) -> Path:
 def move(
     target: Path, before: Path | None, after: Path, kept: frozenset[str] = frozenset()
 ) -> None:
-    def source(file: Located) -> Path:
-        return after / file.entry.path
+    def source(file: Located) -> str:
+        return f"{after}/{file.entry.path}"
 
     old = None if before is None else index_of(before, str(before))
     lay.lay(target, old, index_of(after, str(after)), source, kept)
@@ -77,11 +77,11 @@ def test_a_tree_becomes_one_state_after_the_other(tmp_path: Path, one: Path, two
 def test_what_stays_is_not_written_again(tmp_path: Path, one: Path) -> None:
     target = make(tmp_path / "target")
     index = index_of(one, "one")
-    lay.lay(target, None, index, lambda file: one / file.entry.path, frozenset())
+    lay.lay(target, None, index, lambda file: f"{one}/{file.entry.path}", frozenset())
     before = (target / "b/c/d").stat()
     make(one, a_other="changed")
     changed = index_of(one, "one")
-    lay.lay(target, index, changed, lambda file: one / file.entry.path, frozenset())
+    lay.lay(target, index, changed, lambda file: f"{one}/{file.entry.path}", frozenset())
     assert (target / "b/c/d").stat() == before
     assert contents(target) == contents(one)
 
@@ -93,8 +93,8 @@ def test_an_inode_whose_first_name_is_new_keeps_its_names(tmp_path: Path) -> Non
     less = both.copy()
     less.remove("a")
     target = make(tmp_path / "target")
-    lay.lay(target, None, less, lambda file: tree / file.entry.path, frozenset())
-    lay.lay(target, less, both, lambda file: tree / file.entry.path, frozenset())
+    lay.lay(target, None, less, lambda file: f"{tree}/{file.entry.path}", frozenset())
+    lay.lay(target, less, both, lambda file: f"{tree}/{file.entry.path}", frozenset())
     assert (target / "a").samefile(target / "b")
 
 

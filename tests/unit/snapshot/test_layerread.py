@@ -283,7 +283,7 @@ def test_hard_links_to_files_of_other_layers_are_copies(outside: Path) -> None:
     base = Index().apply(toc.make([directory("d"), file("d/f", b"below", mode=0o640)]), "L")
     data = tar(hard("h", "d/f"), hard("i", "h"))
     content = read_layer(
-        blocks(data), outside / "tree", base=base, locate=lambda _: outside / "below"
+        blocks(data), outside / "tree", base=base, locate=lambda _: str(outside / "below")
     )
     assert shown(content.toc) == ["f h", "h i -> h"]
     assert content.dependent

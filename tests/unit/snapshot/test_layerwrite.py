@@ -108,7 +108,7 @@ def test_a_source_that_changed_leaves_no_layer(tmp_path: Path, word: str) -> Non
     store = MemoryBlobStore()
     assert entry.content is not None
     with pytest.raises(StepError, match="changed"):
-        write_layer(Diff(toc.make([entry]), {entry.content: path}), store, named(word))
+        write_layer(Diff(toc.make([entry]), {entry.content: str(path)}), store, named(word))
     assert list(store) == []
 
 
@@ -125,7 +125,7 @@ def test_large_files_need_little_memory(tmp_path: Path, word: str) -> None:
 
     store = FileStore(tmp_path / "store")
     tracemalloc.start()
-    write_layer(Diff(toc.make([entry]), {hashed.digest(): path}), store, named(word))
+    write_layer(Diff(toc.make([entry]), {hashed.digest(): str(path)}), store, named(word))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 32 << 20

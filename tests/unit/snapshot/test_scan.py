@@ -44,8 +44,8 @@ class Tree:
         self.base = Index().apply(BASE.toc, "L")
         self.before = scan.record(self.path)
 
-    def read(self, found: Located) -> Path:
-        return self.lower / found.inode
+    def read(self, found: Located) -> str:
+        return f"{self.lower}/{found.inode}"
 
     def done(self, ignore: frozenset[str] = frozenset()) -> Diff:
         return scan.scan(
