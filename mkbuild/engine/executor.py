@@ -29,6 +29,9 @@ Emit = Callable[[Event], None]
 Wanted: TypeAlias = tuple[StatePair, str]
 """A layer by the states that it lies between, and how it is compressed."""
 
+Failures: TypeAlias = dict[tuple[ActionKey, tuple[StateID, ...]], MkbuildError]
+"""What went wrong, by step and input states: in a repeated attempt it is not tried again."""
+
 COMPRESSIONS = {
     "gzip": Compression(),
     "speed": Compression(level="speed"),
@@ -68,11 +71,13 @@ class Executor:
         scratch: Callable[[], Path],
         emit: Emit,
         replace: bool = False,
+        failures: Failures,
         why: Mapping[ActionKey, str] | None = None,
     ) -> None:
         """``runner`` is called when the first command must run; ``replace``: results win (-B).
 
-        ``why``: what to say of steps when they run.
+        ``failures`` are those of earlier attempts; new ones are added. ``why``: what to say of
+        steps when they run.
         """
         self._resolver = resolver
         self._resolution = resolution
@@ -85,6 +90,7 @@ class Executor:
         self._emit = emit
         self._replace = replace
         self._why = why or {}
+        self._failures = failures
         self._lock = threading.Lock()
         self._jobs: dict[str, Callable[[], None]] = {}
         self.reports: dict[ActionKey, StepReport] = {}
@@ -201,6 +207,8 @@ class Executor:
 
     def _step(self, work: Work) -> None:
         states = tuple(self._resolution.state(node) for node in inputs(work.action))
+        if (work.key, states) in self._failures:
+            raise self._failures[work.key, states]
         started = time.monotonic()
         try:
             self._resolver.look_up_content(work, states)
@@ -216,7 +224,7 @@ class Executor:
             self._finished(work, "skipped", time.monotonic() - started, None)
             raise
         except MkbuildError as error:
-            error.at(work.action.location)
+            self._failures[work.key, states] = error.at(work.action.location)
             self._finished(work, "ran", time.monotonic() - started, error)
             raise
         seconds = time.monotonic() - started

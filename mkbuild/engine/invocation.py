@@ -15,7 +15,7 @@ from mkbuild.engine.bases import Bases
 from mkbuild.engine.caches import open_caches
 from mkbuild.engine.commits import Commits
 from mkbuild.engine.contexts import Contexts
-from mkbuild.engine.executor import Executor, StepReport, state_producers
+from mkbuild.engine.executor import Executor, Failures, StepReport, state_producers
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
 from mkbuild.engine.listings import Listings
@@ -156,13 +156,14 @@ class Invocation:
         with self.session.phase("plan"):
             images = self._images(labels)
         self.planned = [(label, image) for (label, _), image in images.items()]
-        forced: set[ActionKey] = set()
+        forced: frozenset[ActionKey] = frozenset()
+        failures: Failures = {}
         try:
             while True:
-                outcomes, lost = self._attempt(images, frozenset(forced), started)
-                if lost is None or lost in forced:
+                outcomes, lost = self._attempt(images, forced, failures, started)
+                if lost <= forced:
                     return outcomes
-                forced.add(lost)
+                forced |= lost
         finally:
             # Before results are written: what is restored would remove them.
             if self._made is not None and self._made.takeover is not None:
@@ -247,9 +248,13 @@ class Invocation:
         )
 
     def _attempt(
-        self, images: Mapping[Part, PlannedImage], forced: frozenset[ActionKey], started: float
-    ) -> tuple[Outcomes, ActionKey | None]:
-        """Try once; where a cached result turns out to be gone, say which step must run again."""
+        self,
+        images: Mapping[Part, PlannedImage],
+        forced: frozenset[ActionKey],
+        failures: Failures,
+        started: float,
+    ) -> tuple[Outcomes, frozenset[ActionKey]]:
+        """Try once; where cached results turn out to be gone, say which steps must run again."""
         behaviour = self.request.behaviour
         resolver, phase = self._resolver(forced), self.session.phase
         with phase("resolve"):
@@ -269,6 +274,7 @@ class Invocation:
             emit=self.session.emit,
             replace=self.request.caches.always,
             why=self.reasons() if pending and behaviour.explain else {},
+            failures=failures,
         )
         weights = {label: target.resources.weight for label, target in self.targets.items()}
         self.session.emit(RunStarted(_labels(images), len(resolution.works), behaviour.jobs))
@@ -282,19 +288,20 @@ class Invocation:
                 executor.execute,
                 jobs=behaviour.jobs,
                 keep_going=behaviour.keep_going,
+                defers=LostStateError,
                 on_cancel=self._cancel,
             )
-        lost = _lost(outcome, resolution)
-        if lost is None and outcome.ok:
+        lost = _lost(outcome, resolution, keep_going=behaviour.keep_going)
+        if outcome.ok:
             lost = self._lost_files(images, resolution)
-        if lost is not None:
+        if lost:
             return Outcomes(error=local.first_error(outcome)), lost
         with phase("finish"):
-            return self._finish(images, resolution, executor, outcome, started), None
+            return self._finish(images, resolution, executor, outcome, started), lost
 
     def _lost_files(
         self, images: Mapping[Part, PlannedImage], resolution: Resolution
-    ) -> ActionKey | None:
+    ) -> frozenset[ActionKey]:
         """Return a step whose result is gone, of images whose very files are asked for."""
         for (label, _), image in images.items():
             outputs = (*self.request.publishing.outputs, *self.targets[label].outputs)
@@ -305,8 +312,8 @@ class Invocation:
                 self.states.index(state)
                 self.states.trees(state)
             except LostStateError as error:
-                return _producer(error, resolution)
-        return None
+                return frozenset([_producer(error, resolution)])
+        return frozenset()
 
     def state_of(self, image: PlannedImage) -> StateID:
         """Return the state of an image, once it is built."""
@@ -391,7 +398,7 @@ class Invocation:
             seconds=time.monotonic() - started,
             ran=ran,
             hits=len(reports) - ran,
-            skipped=len(outcome.skipped),
+            skipped=sum(name.startswith("step ") for name in outcome.skipped),
         )
         return outcomes
 
@@ -471,14 +478,12 @@ def _reports(
     return list(found.values())
 
 
-def _lost(outcome: Outcome, resolution: Resolution) -> ActionKey | None:
-    """Return the step whose cached result turned out to be gone, where that is what failed."""
-    if outcome.interrupted:
-        return None
-    for error in outcome.failed.values():
-        if isinstance(error, LostStateError):
-            return _producer(error, resolution)
-    return None
+def _lost(outcome: Outcome, resolution: Resolution, *, keep_going: bool) -> frozenset[ActionKey]:
+    """Return the steps whose cached results turned out to be gone, where it is worth going on."""
+    if outcome.interrupted or (outcome.failed and not keep_going):
+        return frozenset()
+    errors = outcome.deferred.values()
+    return frozenset(_producer(e, resolution) for e in errors if isinstance(e, LostStateError))
 
 
 def _producer(error: LostStateError, resolution: Resolution) -> ActionKey:

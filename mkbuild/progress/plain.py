@@ -17,7 +17,7 @@ from mkbuild.events import (
     Transfer,
 )
 from mkbuild.progress import text
-from mkbuild.progress.failure import failure
+from mkbuild.progress.failure import Failures
 from mkbuild.progress.output import Running
 from mkbuild.progress.summary import Summary
 
@@ -44,6 +44,7 @@ class PlainReporter:
         self._verbose = verbose
         self._running: dict[str, Running] = {}
         self._summary = Summary()
+        self._failures = Failures(verbose=verbose)
 
     def emit(self, event: Event) -> None:
         """Show one event."""
@@ -69,7 +70,7 @@ class PlainReporter:
             case TargetFinished():
                 return self._target(event)
             case RunFinished():
-                return self._summary.lines(event)
+                return self._failures.closing() + self._summary.lines(event)
             case _:
                 return self._other(event)
 
@@ -109,7 +110,7 @@ class PlainReporter:
         running = self._running.pop(event.step, None)
         lines = self._prefixed(running, running.flush()) if running else []
         if event.error:
-            return lines + failure(event, running.tail if running else ())
+            return lines + self._failures.describe(event, running.tail if running else ())
         if event.status == "ran":
             done = f"{text.fit(title(event), _TITLE)} {text.seconds(event.seconds)}"
             return [*lines, f"{event.target} < {done}"]

@@ -3,7 +3,7 @@
 from typing import TextIO
 
 from mkbuild.events import Event, Message, StepFinished, StepOutput, StepStarted
-from mkbuild.progress.failure import failure
+from mkbuild.progress.failure import Failures
 from mkbuild.progress.output import Running
 
 
@@ -13,6 +13,7 @@ class QuietReporter:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._running: dict[str, Running] = {}
+        self._failures = Failures()
 
     def emit(self, event: Event) -> None:
         """Show one event, if it is bad news."""
@@ -26,7 +27,7 @@ class QuietReporter:
                 if error:
                     if running:
                         running.flush()
-                    self._write(failure(event, running.tail if running else ()))
+                    self._write(self._failures.describe(event, running.tail if running else ()))
             case Message("warning", words):
                 self._write([f"warning: {words}"])
             case _:

@@ -6,7 +6,9 @@ from mkbuild.events import Event, RunFinished, StepFinished, TargetFinished
 from mkbuild.progress import text
 
 _ROWS = 40
-"""Above this many images, those that were up to date, and then the last ones, share a line."""
+"""Above this many images, those that were up to date share a line, and then all but the slowest."""
+_SLOWEST = 16
+"""Rows that leave room on a screen for what is said below them."""
 _NAME = 36
 
 
@@ -29,13 +31,17 @@ class Summary:
 
     def lines(self, end: RunFinished) -> list[str]:
         """Write the table and the closing sentence."""
-        return [*self._table(), self._closing(end)]
+        return [*self._table(ok=end.ok), self._closing(end)]
 
-    def _table(self) -> list[str]:
+    def _table(self, *, ok: bool) -> list[str]:
         rows = self.targets
+        if not ok and len(rows) > _SLOWEST:
+            # What failed is to be seen, not what did not.
+            return [f"({text.count(len(rows), 'image')} built)"]
         if len(rows) > _ROWS:
-            rows = [row for row in rows if row.error or row.ran]
-            rows = sorted(rows, key=lambda row: not row.error)[:_ROWS]
+            rows = [row for row in rows if row.ran]
+        if len(rows) > _ROWS:
+            rows = sorted(rows, key=lambda row: -row.seconds)[:_SLOWEST]
         if not rows:
             return []
         width = min(max(len("IMAGE"), *(len(row.target) for row in rows)), _NAME)

@@ -20,7 +20,7 @@ from mkbuild.events import (
     Transfer,
 )
 from mkbuild.progress import text
-from mkbuild.progress.failure import failure
+from mkbuild.progress.failure import Failures
 from mkbuild.progress.output import Running
 from mkbuild.progress.plain import reason, title
 from mkbuild.progress.summary import Summary
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 _STYLES = {"red": "31", "yellow": "33", "dim": "2", "bold": "1"}
 _MOST_LINES = 16
+_MANY = 100
+"""Of a run of more steps, those that took less than :data:`_LONG` seconds leave no line."""
+_LONG = 2.0
+_FULL, _MOST_FAILURES = 3, 12
+"""Failed steps shown in full, and shown at all: as much as a screen holds."""
 
 
 class TerminalReporter:
@@ -51,6 +56,7 @@ class TerminalReporter:
         self._running: dict[str, Running] = {}
         self._transfers: dict[tuple[str, str], Transfer] = {}
         self._summary = Summary()
+        self._failures = Failures(_FULL, _MOST_FAILURES, verbose=verbose)
         self._steps = 0
         self._hits = 0
         self._ran = 0
@@ -97,7 +103,7 @@ class TerminalReporter:
                     self._print(f"{level}: {words}", "yellow" if level == "warning" else "dim")
             case RunFinished(ok):
                 self.close()
-                *lines, closing = self._summary.lines(event)
+                *lines, closing = self._failures.closing() + self._summary.lines(event)
                 if lines:
                     self._print("\n".join(lines))
                 self._print(closing, "bold" if ok else "red")
@@ -109,11 +115,14 @@ class TerminalReporter:
         if event.error:
             if running:
                 running.flush()
-            first, *rest = failure(event, running.tail if running else ())
-            self._print("\n".join([self._styled(first, "red"), *rest]))
+            self._failures.width = self._width()
+            lines = self._failures.describe(event, running.tail if running else ())
+            if lines:
+                self._print("\n".join([self._styled(lines[0], "red"), *lines[1:]]))
         elif event.status == "ran":
             self._ran += 1
-            self._print_done(event)
+            if self._verbose or self._steps <= _MANY or event.seconds >= _LONG:
+                self._print_done(event)
         else:
             self._hits += event.status in ("hit-local", "hit-remote")
             if self._verbose:

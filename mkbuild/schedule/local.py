@@ -22,9 +22,11 @@ class More:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: every node is in one of the three, in the order in which it ended."""
+    """How a run ended: every node is in one of the four, in the order in which it ended."""
 
     failed: dict[str, BaseException]
+    deferred: dict[str, BaseException]
+    """Nodes that can be tried anew, with what they raised."""
     skipped: dict[str, str]
     """Skipped node → the failed node that it needed; empty where the run was interrupted."""
     done: tuple[str, ...]
@@ -33,7 +35,7 @@ class Outcome:
     @property
     def ok(self) -> bool:
         """Whether everything was done."""
-        return not self.failed and not self.skipped and not self.interrupted
+        return not (self.failed or self.deferred or self.skipped or self.interrupted)
 
 
 Execute = Callable[[str], More | None]
@@ -86,15 +88,18 @@ class _Run:
     def __init__(
         self,
         execute: Execute,
+        defers: type[BaseException] | tuple[()],
         on_skip: Callable[[str, str], None],
         on_cancel: Callable[[], None],
         cancel: threading.Event,
     ) -> None:
         self.workers = _Workers(execute)
         self.failed: dict[str, BaseException] = {}
+        self.deferred: dict[str, BaseException] = {}
         self.skipped: dict[str, str] = {}
         self.done: list[str] = []
         self.interrupted = False
+        self._defers = defers
         self._on_skip = on_skip
         self._on_cancel = on_cancel
         self._cancel = cancel
@@ -112,6 +117,9 @@ class _Run:
 
     def event(self, result: _Result) -> machine.Event:
         node, more, error = result
+        if isinstance(error, self._defers):
+            self.deferred[node] = error
+            return Failed(node, deferred=True)
         if error is not None:
             self.failed[node] = error
             return Failed(node)
@@ -159,6 +167,7 @@ def run(  # noqa: PLR0913 - one call, all of it named
     *,
     jobs: int,
     keep_going: bool = False,
+    defers: type[BaseException] | tuple[()] = (),
     on_skip: Callable[[str, str], None] = lambda _node, _because: None,
     on_cancel: Callable[[], None] = lambda: None,
     cancel: threading.Event | None = None,
@@ -168,15 +177,16 @@ def run(  # noqa: PLR0913 - one call, all of it named
     ``execute`` is called from worker threads; an exception fails the node, and :class:`More`
     extends the graph. ``on_skip(node, because)`` and ``on_cancel`` are called from the calling
     thread. After a failure what runs is left to finish, since its result is worth keeping; nothing
-    new starts, unless ``keep_going``, and then only what does not need the failed node. On the
+    new starts, unless ``keep_going``, and then only what does not need the failed node. So it is
+    with an exception of the kind ``defers`` always, and it counts as no failure. On the
     first SIGINT or SIGTERM, or when somebody else has set ``cancel`` (noticed when the next node
     ends), ``cancel`` is set, nothing new starts, and ``on_cancel`` must make what runs end soon;
     the second signal raises KeyboardInterrupt at once and leaves the (daemon) threads behind.
     """
     cancel = cancel or threading.Event()
-    this = _Run(execute, on_skip, on_cancel, cancel)
+    this = _Run(execute, defers, on_skip, on_cancel, cancel)
     if not graph:
-        return Outcome({}, {}, (), interrupted=False)
+        return Outcome({}, {}, {}, (), interrupted=False)
     state, commands = machine.begin(graph, slots=jobs, keep_going=keep_going)
     with this.signals():
         this.obey(commands)
@@ -187,7 +197,7 @@ def run(  # noqa: PLR0913 - one call, all of it named
             if result is not None:
                 this.obey(machine.step(state, this.event(result)))
         this.workers.join()
-    return Outcome(this.failed, this.skipped, tuple(this.done), this.interrupted)
+    return Outcome(this.failed, this.deferred, this.skipped, tuple(this.done), this.interrupted)
 
 
 def first_error(outcome: Outcome) -> BaseException | None:
@@ -195,4 +205,4 @@ def first_error(outcome: Outcome) -> BaseException | None:
     errors = [e for e in outcome.failed.values() if not isinstance(e, CancelledError)]
     if errors:
         return errors[0]
-    return next(iter(outcome.failed.values()), None)
+    return next(iter([*outcome.failed.values(), *outcome.deferred.values()]), None)

@@ -34,9 +34,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A started node has failed (or was cancelled)."""
+    """A started node has failed (or was cancelled).
+
+    ``deferred``: no reason to stop; what needs it is skipped, all else goes on.
+    """
 
     node: str
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +144,9 @@ def step(state: State, event: Event) -> list[Command]:
             _stop_running(state, node)
             _complete(state, node)
             return _advance(state)
-        case Failed(node):
+        case Failed(node, deferred):
             _stop_running(state, node)
-            return _fail(state, node) + _advance(state)
+            return _fail(state, node, deferred=deferred) + _advance(state)
         case Extended(node, nodes, needs):
             _stop_running(state, node)
             return _extend(state, node, nodes, needs) + _advance(state)
@@ -175,10 +179,10 @@ def _queue(state: State, node: str) -> None:
         heapq.heappush(state.ready, (-state.priority[node], state.order[node], node))
 
 
-def _fail(state: State, node: str) -> list[Command]:
+def _fail(state: State, node: str, *, deferred: bool) -> list[Command]:
     state.phase[node] = "failed"
     state.open -= 1
-    if not state.keep_going:
+    if not (state.keep_going or deferred):
         state.stopping = True
         return _skip_waiting(state, node)
     return _skip_dependents(state, node)

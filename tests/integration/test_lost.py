@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mkbuild.errors import StepError
+from mkbuild.events import Event, RunStarted, StepFinished, TargetFinished
 from tests.support.computer import Computer, write
 
 pytestmark = pytest.mark.root
@@ -114,3 +116,36 @@ def test_a_working_directory_that_was_removed_is_made_again(tmp_path: Path, mode
     computer.build(work, ".", "--sandbox", mode, "--output", f"type=local,dest={out}")
     assert (out / "out").read_text() == "/a/b\n"
     assert (out / "a/b").is_dir()
+
+
+@pytest.mark.parametrize("keep_going", [True, False])
+def test_many_lost_results_cost_one_more_attempt_and_no_failed_step_is_tried_twice(
+    tmp_path: Path, *, keep_going: bool
+) -> None:
+    names = [f"lib{number}" for number in range(8)]
+    images = "".join(f"  {name}: {{context: {name}}}\n" for name in [*names, "app", "broken"])
+    files = {"BUILD.yaml": f"version: 1\nimages:\n{images}"}
+    for name in names:
+        files |= {f"{name}/Dockerfile": "FROM busybox\nCOPY f /f\n", f"{name}/f": name}
+    copies = "".join(f"COPY --from={name} /f /{name}\n" for name in names)
+    files["app/Dockerfile"] = f"FROM busybox\n{copies}"
+    files["broken/Dockerfile"] = "FROM busybox\nRUN exit 3\n"
+    work = write(tmp_path / "work", files)
+    computer = Computer(tmp_path / "computer")
+    computer.build(work, *names)
+    for blob in blobs(computer):
+        blob.unlink()
+    shutil.rmtree(snapshots(computer))
+    events: list[Event] = []
+    given = ["-j1", *(["-k"] if keep_going else [])]
+    if keep_going:
+        with pytest.raises(StepError):
+            computer.build(work, "all", *given, when=events.append)
+    else:
+        computer.build(work, "all", "!broken", *given, when=events.append)
+    finished = [e for e in events if isinstance(e, StepFinished) and e.status == "ran"]
+    again = [e.target for e in finished if e.instruction == "COPY f /f"]
+    assert sorted(again) == names
+    assert sum(bool(e.error) for e in finished) == int(keep_going)
+    assert sum(isinstance(e, RunStarted) for e in events) <= 3
+    assert "app" in {e.target for e in events if isinstance(e, TargetFinished)}

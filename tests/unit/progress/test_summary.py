@@ -1,5 +1,7 @@
 """The table at the end."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,11 +34,22 @@ def test_many_images_fold() -> None:
     assert lines[2] == "(and 999 images more)"
 
 
-def test_failures_go_first_where_many_images_were_built() -> None:
+def test_of_many_the_slowest_are_shown() -> None:
     summary = Summary()
     for number in range(1000):
-        error = "no" if number == 777 else ""
-        summary.see(TargetFinished(f"t{number}", DIGEST, (), 3, 1, 0.1, 10, error))
+        summary.see(TargetFinished(f"t{number}", DIGEST, (), 3, 1, float(number % 500), 10))
     lines = summary.lines(END)
-    assert lines[1].startswith("t777")
-    assert len(lines) == 43
+    assert lines[1].startswith("t499 ")
+    assert lines[2].startswith("t999 ")
+    assert len(lines) == 19
+    assert lines[-2] == "(and 984 images more)"
+
+
+def test_after_a_failure_many_built_images_are_only_counted() -> None:
+    summary = Summary()
+    for number in range(50):
+        summary.see(TargetFinished(f"t{number}", DIGEST, (), 3, 1, 1.0, 10))
+    assert summary.lines(replace(END, ok=False)) == [
+        "(50 images built)",
+        "stopped after 1.0s: steps: 0 failed, 1 ran, 2 cached",
+    ]
