@@ -1,12 +1,14 @@
 """``mkbuild log``: past runs, what ran in one of them, and what it spent its time on."""
 
 import json
+import os
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.common import common_options, default_storage, take_common
 from mkbuild.cli.options import Command, option
 
 if TYPE_CHECKING:
@@ -38,13 +40,33 @@ def _run(word: str) -> str:
     return f"{_LATEST}~{int(number) - 1}" if back else word
 
 
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Offer targets and the two words; after one of these, runs."""
+    from mkbuild.cli.asking import complete_selection
+    from mkbuild.engine.log import Log
+
+    before = context.params.get("what") or ()
+    if before and before[0] in _ABOUT_ONE:
+        here, place = Path.cwd(), context.params.get("storage")
+        log = Log(here / place if place else default_storage(os.environ))
+        runs = [run.name for run in islice(log.runs(incomplete), _NUMBER)]
+        return [*([_LATEST] if _LATEST.startswith(incomplete) else []), *runs]
+    words = [word for word in _ABOUT_ONE if word.startswith(incomplete)]
+    return [*words, *complete_selection(context, parameter, incomplete)]
+
+
 @click.command(cls=LogCommand)
-@click.argument("what", nargs=-1, metavar="[TARGET… | what-ran [RUN] | critical-path [RUN]]")
+@click.argument(
+    "what",
+    nargs=-1,
+    metavar="[TARGET… | what-ran [RUN] | critical-path [RUN]]",
+    shell_complete=_complete,
+)
 @option("-n", "--number", group=_SHOWN, type=click.IntRange(min=1), metavar="N", help="So many.")
 @option("--json", "as_json", group=_SHOWN, is_flag=True, help="As JSON.")
 @common_options
 def command(what: tuple[str, ...], number: int | None, as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
-    """Show past runs, the newest first: all, or those that built one of some targets.
+    """Show past runs, the newest first: all, or those that were to build one of some targets.
 
     what-ran lists the steps of a run, critical-path those that it had to wait for. RUN is a run's
     name, the beginning of one, latest (the default), latest~1 or -2 for the one before, and so on.

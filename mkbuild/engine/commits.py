@@ -69,6 +69,13 @@ class Commits:
         self._contexts = contexts
         self._warn = warn
         self._known: dict[str, str] = {}
+        self._from = "HEAD"
+        self._copies: Path | None = None
+
+    def look_from(self, commit: str, copies: Path) -> None:
+        """Ask what it was at a commit; ``copies`` holds its files where they differ from ours."""
+        self._from = commit
+        self._copies = copies.resolve()
 
     @property
     def asked(self) -> bool:
@@ -92,8 +99,8 @@ class Commits:
             raise _none(target, "its context is a repository of its own", "name a commit there")
         if top is None:
             raise _none(target, "this is no git checkout", "use it in a checkout only")
-        own = self._own(target)
-        for commit in _log(Path(top), own):
+        own = self._own(target, Path(top))
+        for commit in _log(Path(top), self._from, own):
             if commit.counts:
                 if not commit.parents:
                     self._tell_shallow(target)
@@ -107,17 +114,24 @@ class Commits:
                 "checkout has; fetch all of them (fetch-depth: 0)"
             )
 
-    def _own(self, target: Target) -> _Own:
-        files: list[Path] = []
+    def _own(self, target: Target, top: Path) -> _Own:
+        files: list[str] = []
         directories: list[tuple[str, Ignore | None]] = []
         if target.dockerfile_inline is None:
-            files.append(Path(target.dockerfile))
+            files.append(self._place(target.dockerfile, top))
         for name, context in ((CONTEXT, target.context), *target.contexts.items()):
             if isinstance(context, DirectoryContext):
                 found, ignore = self._contexts.rules(ContextInput(target.label, name))
-                files += [Path(found)] if found else []
-                directories.append((str(Path(context.path).resolve()), ignore))
-        return _Own(frozenset(str(file.resolve()) for file in files), tuple(directories))
+                files += [self._place(found, top)] if found else []
+                directories.append((self._place(context.path, top), ignore))
+        return _Own(frozenset(files), tuple(directories))
+
+    def _place(self, path: str, top: Path) -> str:
+        """Return where a path lies in the checkout."""
+        found = Path(path).resolve()
+        if self._copies is not None and found.is_relative_to(self._copies):
+            found = top / found.relative_to(self._copies)
+        return str(found)
 
 
 def _none(target: Target, why: str, hint: str) -> BuildFileError:
@@ -125,13 +139,13 @@ def _none(target: Target, why: str, hint: str) -> BuildFileError:
     return BuildFileError(message, location=target.location, hint=hint)
 
 
-def _log(top: Path, own: _Own) -> Iterator[_Commit]:
-    """Walk the commits that touched a place, newest first; none where git cannot."""
+def _log(top: Path, start: str, own: _Own) -> Iterator[_Commit]:
+    """Walk the commits that touched a place, newest first from ``start``; none where git cannot."""
     places = [*own.files, *(directory for directory, _ in own.directories)]
     command = ["git", "-C", str(top), "log", "-z", "-m", "--name-only", "--no-renames"]
     given = [f":(literal){place}" for place in places]
     with subprocess.Popen(
-        [*command, "--format=%x01%H %P", "--", *given],
+        [*command, "--format=%x01%H %P", start, "--", *given],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as process:

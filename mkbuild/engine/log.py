@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,11 @@ class Log:
                 missing -= done
         return found
 
-    def runs(self) -> Iterator[Run]:
-        """Iterate over all runs whose record can be read, newest first."""
+    def runs(self, prefix: str = "") -> Iterator[Run]:
+        """Iterate over all runs whose record can be read, newest first; their names begin so."""
         read = lru_cache(maxsize=4)(self.read)
         for name, (of, seconds) in sorted(self._entries().items(), reverse=True):
-            record = read(of)
+            record = read(of) if name.startswith(prefix) else None
             if record is not None:
                 took = record.document["seconds"] if seconds is None else seconds
                 yield Run(name, took, record, again=seconds is not None)
@@ -128,21 +129,19 @@ class Log:
 
         Raises UsageError where there is no such run, or several.
         """
-        runs = {run.name: run for run in self.runs()}
         first, _, back = text.partition("~")
         if first == "latest" and (back.isdecimal() or "~" not in text):
-            number = int(back or 0)
-            if number < len(runs):
-                return list(runs.values())[number]
-            raise UsageError(f"{text}: the log holds {len(runs)} runs", hint="mkbuild log")
-        names = [text] if text in runs else [name for name in runs if name.startswith(text)]
+            run = next(islice(self.runs(), int(back or 0), None), None)
+            if run is None:
+                raise UsageError(f"{text}: there are not so many runs", hint="mkbuild log")
+            return run
+        names = {run.name: run for run in self.runs(text)}
         if not names:
             raise UsageError(f"{text}: there is no such run", hint="mkbuild log lists them")
-        if len(names) > 1:
-            raise UsageError(
-                f"{text}: {len(names)} runs begin so", hint=f"say more of it, as {names[0]}"
-            )
-        return runs[names[0]]
+        if len(names) > 1 and text not in names:
+            hint = f"say more of it, as {next(iter(names))}"
+            raise UsageError(f"{text}: {len(names)} runs begin so", hint=hint)
+        return names.get(text) or next(iter(names.values()))
 
 
 def name_of(started: float, process: int | None = None) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mkbuild.engine.log import VERSION, Log
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -54,6 +56,18 @@ def complete(words: str, directory: Path) -> set[str]:
 )
 def test_words(workspace: Path, words: str, found: set[str]) -> None:
     assert complete(words, workspace) == found
+
+
+def test_runs(workspace: Path, tmp_path: Path) -> None:
+    log = Log(tmp_path / "store")
+    document = {"version": VERSION, "seconds": 1.0}
+    for name in ("20231114T221320.250-7", "20240101T000000.000-8"):
+        log.write(name, document)
+    storage = f"--storage {tmp_path / 'store'}"
+    assert complete("mkbuild log w", workspace) == {"what-ran"}
+    assert complete("mkbuild log ap", workspace) == {"api", "app"}
+    assert complete(f"mkbuild log {storage} what-ran 2023", workspace) == {"20231114T221320.250-7"}
+    assert "latest" in complete(f"mkbuild log {storage} critical-path l", workspace)
 
 
 def test_nothing_where_the_build_file_is_broken(workspace: Path) -> None:

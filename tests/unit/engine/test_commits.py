@@ -86,7 +86,7 @@ def commits(repository: Repository) -> dict[str, str]:
 def test_the_last_commit_that_touched_what_a_target_has(repository: Repository) -> None:
     first = repository.commit()
     assert commits(repository) == {"api": first, "web": first}
-    second = repository.commit(web__index__html="two\n", **{"web__é \n x": "odd\n"})
+    second = repository.commit(**{"web__index.html": "two\n", "web__é \n x": "odd\n"})
     assert commits(repository) == {"api": first, "web": second}
     third = repository.commit(lib__more="in a named context\n")
     assert commits(repository) == {"api": third, "web": second}
@@ -117,7 +117,7 @@ def test_it_is_in_labels_and_args(repository: Repository) -> None:
 def test_a_merge_counts_where_it_differs_from_both_sides(repository: Repository) -> None:
     repository.commit()
     repository.git("checkout", "-q", "-b", "side")
-    side = repository.commit(web__index__html="side\n")
+    side = repository.commit(**{"web__index.html": "side\n"})
     repository.git("checkout", "-q", "main")
     repository.commit(README="only on main\n")
     repository.git("merge", "-q", "--no-ff", "side", "-m", "web comes from the side")
@@ -125,7 +125,7 @@ def test_a_merge_counts_where_it_differs_from_both_sides(repository: Repository)
     repository.git("checkout", "-q", "-b", "other")
     repository.commit(web__more="other\n")
     repository.git("checkout", "-q", "main")
-    repository.commit(web__index__html="main\n")
+    repository.commit(**{"web__index.html": "main\n"})
     repository.git("merge", "-q", "--no-ff", "other", "-m", "web comes from both")
     assert commits(repository)["web"] == repository.git("rev-parse", "HEAD")
 
@@ -156,6 +156,24 @@ def test_a_shallow_checkout_is_told(
     assert main(["-C", str(shallow.root), "web"]) == 0
     assert "web: ${inputs.commit} is the oldest commit that" in capsys.readouterr().err
     assert shallow.git("rev-parse", "HEAD") == last
+
+
+def test_at_a_ref_it_is_what_it_was_there(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = repository.commit()
+    second = repository.commit(README="of nobody\n", **{"api__main.py": "two\n"})
+    capsys.readouterr()
+    assert main(["list", "--since", "HEAD~1"]) == 0
+    shown = capsys.readouterr()
+    assert [line.split()[0] for line in shown.out.splitlines()] == ["api"]
+    assert "could not be built" not in shown.err
+    assert main(["why", "api", "--against", "HEAD~1"]) == 0
+    shown = capsys.readouterr()
+    assert "could not be built" not in shown.err
+    assert "main.py" in shown.out
+    assert first[:7] in shown.out
+    assert second[:7] in shown.out
 
 
 def test_a_no_op_notices_a_new_commit(repository: Repository) -> None:

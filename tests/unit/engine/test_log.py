@@ -59,7 +59,7 @@ def test_a_run_is_found(log: Log, text: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("latest~5", "the log holds 5 runs"),
+        ("latest~5", "not so many runs"),
         ("latest~x", "no such run"),
         ("2024", "no such run"),
         ("2023", "5 runs begin so"),
