@@ -2,7 +2,6 @@
 
 import json
 import os
-import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,12 @@ from mkbuild.cli.asking import complete_selection
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.options import Command, option
 from mkbuild.cli.request import make_request
+from mkbuild.progress import text
 
 if TYPE_CHECKING:
     from mkbuild.engine.why import Answer, Reason
     from mkbuild.plan.sides import Step
 
-_WIDTH = 79
 _MOST = 5
 """Lines of one kind that are shown without ``-v``."""
 
@@ -58,7 +57,7 @@ def command(selection: tuple[str, ...], against: str | None, as_json: bool, **pa
 
 
 def _lines(answer: "Answer", *, verbose: bool) -> Iterator[str]:
-    yield _head(answer)
+    yield from text.wrap(_head(answer), "")
     most = len(answer.reasons) if verbose else 1
     for reason in answer.reasons[:most]:
         yield from _in_full(reason, answer.label, verbose=verbose)
@@ -75,30 +74,28 @@ def _head(answer: "Answer") -> str:
     label, past = answer.label, answer.past
     if past is None:
         return f"{label} was not built here before: all its steps are new"
-    what = f"at {past.name} ({past.commit[:12]})" if past.kind == "ref" else f"in run {past.name}"
+    what = f"{past.name} ({past.commit[:12]})" if past.kind == "ref" else f"run {past.name}"
     match answer.verdict:
         case "same":
-            return f"{label} is up to date: nothing differs from what it was {what}"
+            return f"{label} is up to date: the same as in {what}"
         case "not-cached":
-            return f"{label} is what it was {what}, but these steps are in no cache any more:"
+            return f"{label} is the same as in {what}, and in no cache any more:"
         case "settings":
-            return f"{label} is no longer what it was {what}; no step has to run for it:"
+            return f"{label} differs from {what}, but no step has to run:"
         case "steps":
-            return f"{label} is no longer what it was {what}:"
+            return f"{label} differs from {what}:"
         case "new":
-            return f"{label} was not there {what}"
+            return f"{label} was not there in {what}"
 
 
 def _in_full(reason: "Reason", label: str, *, verbose: bool) -> Iterator[str]:
     yield from _some(reason.changes, "changes", verbose=verbose)
     for step in reason.chain:
-        yield from _wrapped(_place(step, label), "    ")
+        yield from text.wrap(_place(step, label), "    ")
     yield f"    → {label}"
 
 
 def _place(step: "Step", label: str) -> str:
-    from mkbuild.progress import text
-
     own = "" if step.target == label else f"{step.target} "
     return f"{step.location}  {own}{text.one_line(step.title)}"
 
@@ -106,17 +103,6 @@ def _place(step: "Step", label: str) -> str:
 def _some(lines: "tuple[str, ...] | list[str]", noun: str, *, verbose: bool) -> Iterator[str]:
     most = len(lines) if verbose or len(lines) == _MOST + 1 else _MOST
     for line in lines[:most]:
-        yield from _wrapped(line, "  ")
+        yield from text.wrap(line, "  ")
     if lines[most:]:
         yield f"  and {len(lines) - most} {noun} more (-v shows them)"
-
-
-def _wrapped(line: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        line,
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -215,13 +215,17 @@ class Invocation:
         shown = self.planning.dockerfiles.display(self.contexts.directory(source))
         return "" if shown == "." else shown
 
+    def past(self) -> Side:
+        """Describe the last builds of what was planned."""
+        labels = dict.fromkeys(label for label, _ in self.planned)
+        return before(Log(self.session.storage).built(labels, self.place))
+
     def reasons(self) -> Mapping[ActionKey, str]:
         """Say of each step without a result why it runs, in a line."""
         assert self.resolution is not None  # noqa: S101 -- after keys are known
-        records = Log(self.session.storage).built((label for label, _ in self.planned), self.place)
         return reasons(
             self.side(),
-            before(records),
+            self.past(),
             self.resolution.pending(),
             self.listings,
             always=self.request.caches.always,
@@ -262,7 +266,7 @@ class Invocation:
         self.resolution = resolution
         pending = resolution.pending()
         if pending and behaviour.expect_cached:
-            raise not_cached(self.side(), pending, self.reasons())
+            raise not_cached(self.side(), self.past(), pending, self.reasons())
         executor = Executor(
             resolver=resolver,
             resolution=resolution,

@@ -9,6 +9,7 @@ from mkbuild.engine.side import read_side
 from mkbuild.errors import ExpectedCachedError
 from mkbuild.plan import explain
 from mkbuild.plan.sides import Listing, Side, Step
+from mkbuild.progress import text
 
 _NO_CACHE = "no cached result is wanted (no_cache, --no-cache or --no-cache-filter)"
 _MOST_LINKS = 4
@@ -40,33 +41,36 @@ def reasons(
         elif work.key in changed:
             found[work.key] = changed[work.key]
         elif parent is not None:
-            found[work.key] = f"what it builds on runs: {parent.location} {parent.title}"
+            found[work.key] = f"follows from {parent.location} {parent.title}"
         else:
             found[work.key] = "nothing changed, but its result is in no cache any more"
     return found
 
 
 def not_cached(
-    now: Side, pending: Sequence[Work], why: Mapping[ActionKey, str]
+    now: Side, past: Side, pending: Sequence[Work], why: Mapping[ActionKey, str]
 ) -> ExpectedCachedError:
     """Return the error of ``--expect-cached``: the first step and its way to a target; then all."""
-    first = now.steps[pending[0].key]
-    label, way = _way(first, now)
-    lines = [f"  {first.location}: {first.title}", f"    {why[pending[0].key]}"]
-    lines += [f"    → {step.location}: {step.title}" for step in way[1:_MOST_LINKS]]
+    first, *others = (_reason(now.steps[work.key], why[work.key]) for work in pending)
+    label, way = _way(now.steps[pending[0].key], now)
+    links = [f"→ {step.location}: {step.title}" for step in way[1:_MOST_LINKS]]
     if way[_MOST_LINKS:]:
-        lines.append(f"    → {len(way) - _MOST_LINKS} steps more")
-    lines.append(f"    → {label}")
-    count = "a step" if len(pending) == 1 else f"{len(pending)} steps"
-    more = ["  all of them:"]
-    for work in pending:
-        step = now.steps[work.key]
-        more += [f"  {step.location}: {step.title}", f"    {why[work.key]}"]
+        links.append(f"→ {text.count(len(way) - _MOST_LINKS, 'step')} more")
+    lines = [*first, *(part for link in (*links, f"→ {label}") for part in text.wrap(link, "    "))]
+    count = text.count(len(pending), "step")
+    known = any(step.target == label for step in past.steps.values())
     return ExpectedCachedError(
         f"--expect-cached, but {count} would run, at first\n" + "\n".join(lines),
-        hint=f"mkbuild why {label} says more (--against REF compares with a git ref), -v names all",
-        more=tuple(more) if len(pending) > 1 else (),
+        hint=f"mkbuild why {label} says more; -v names all"
+        if known
+        else f"mkbuild why {label} --against REF compares with a git ref",
+        more=("and", *(line for other in others for line in other)) if others else (),
     )
+
+
+def _reason(step: Step, why: str) -> list[str]:
+    title = text.wrap(f"{step.location}: {step.title}", "  ")
+    return [*title, *text.wrap(why, "    ")]
 
 
 def _way(first: Step, now: Side) -> tuple[str, list[Step]]:

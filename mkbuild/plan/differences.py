@@ -34,6 +34,8 @@ class Pair:
                 found += self._component(name, value, old)
             elif parents:
                 found += _parents(value, old or (), self.now, self.before)
+        if not found and self.step.components.get("files") != self.other.components.get("files"):
+            found.append("attributes of the files that it takes")
         return found
 
     def _component(self, name: str, value: Json, old: Json) -> list[str]:
@@ -71,7 +73,7 @@ class Pair:
                 )
                 continue
             found = _paths(present, past, f"{origin}/" if origin else "")
-            lines += found[:_MOST_FILES] or [f"{origin or self.step.title}: attributes of files"]
+            lines += found[:_MOST_FILES]
             if len(found) > _MOST_FILES:
                 lines.append(f"and {len(found) - _MOST_FILES} files more")
         return lines

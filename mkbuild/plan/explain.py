@@ -50,7 +50,7 @@ def reasons(now: Side, before: Side, listing: Listing) -> dict[str, str]:
         if key in own or parent is None:
             found[key] = own.get(key, "something that it reads changed")
         else:
-            found[key] = f"what it builds on changed: {parent.location} {parent.title}"
+            found[key] = f"follows from {parent.location} {parent.title}"
     return found
 
 

@@ -3,6 +3,7 @@
 # ruff: noqa: PLR2004 - a format is made of thresholds
 
 import re
+import textwrap
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
@@ -10,6 +11,8 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-~]"  # two-character sequences
 )
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_WIDTH = 79
 
 
 def seconds(value: float) -> str:
@@ -47,6 +50,18 @@ def fit(text: str, width: int) -> str:
     if len(text) <= width:
         return text
     return text[: max(width - 2, 0)] + ".." if width > 2 else text[:width]
+
+
+def wrap(line: str, indent: str) -> list[str]:
+    """Lay a line out for 80 columns, what does not fit below it; long words stay whole."""
+    return textwrap.wrap(
+        line,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def one_line(text: str) -> str:

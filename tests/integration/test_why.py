@@ -94,15 +94,13 @@ def move_base(work: Path, command: str, *args: str) -> None:
 def test_a_file(work: Path, run: Run) -> None:
     run("api")
     name = last(work)
-    assert run("why", "api") == (
-        f"api is up to date: nothing differs from what it was in run {name}\n"
-    )
+    assert run("why", "api") == (f"api is up to date: the same as in run {name}\n")
     (work / "services/api/requirements.txt").write_text("one==2\n")
     shown = run("why", "api")
     assert (
         shown
         == f"""\
-api is no longer what it was in run {name}:
+api differs from run {name}:
   services/api/requirements.txt: {ONE_TWO}
     services/api/Dockerfile:3:1  COPY requirements.txt app.py /app/
     services/api/Dockerfile:4:1  RUN cat /app/requirements.txt > /installed
@@ -140,7 +138,7 @@ def test_settings_alone(work: Path, run: Run) -> None:
     swap("services/api/Dockerfile", 'CMD ["run"]', 'CMD ["go"]\nENV A=b')(work)
     swap("BUILD.yaml", "red", "blue")(work)
     shown = run("why", "api")
-    assert shown.splitlines()[0].endswith("; no step has to run for it:")
+    assert shown.splitlines()[0].endswith(", but no step has to run:")
     assert "  CMD: run → go\n" in shown
     assert "  ENV A: now b\n" in shown
     assert "  LABEL team: red → blue\n" in shown
@@ -181,7 +179,7 @@ def test_never_built_and_gone_from_every_cache(work: Path, run: Run) -> None:
     run("api")
     (work.parent / "store" / "cache.sqlite").unlink()
     shown = run("why", "api")
-    assert "these steps are in no cache any more:\n" in shown
+    assert ", and in no cache any more:\n" in shown
     assert "  tool/Dockerfile:2:1  tool COPY script /script\n" in shown
     assert "nothing changed, but its result is in no cache any more" in run("plan", "api")
 
@@ -208,7 +206,7 @@ def test_a_git_ref(work: Path, run: Run) -> None:
     (work / "services/api/requirements.txt").write_text("one==2\n")
     swap("BUILD.yaml", "1.2", "1.3")(work)
     shown = run("why", "api", "--against", "HEAD")
-    assert shown.startswith("api is no longer what it was at HEAD (")
+    assert shown.startswith("api differs from HEAD (")
     assert f"  services/api/requirements.txt: {ONE_TWO}\n" in shown
     assert "  ARG VERSION: 1.2 → 1.3\n" in shown
     assert "up to date" in run("why", "tool", "--against", "HEAD")
@@ -216,7 +214,7 @@ def test_a_git_ref(work: Path, run: Run) -> None:
     assert "there is no run and no git ref" in said
     assert "did you mean 'main'?" in said
     swap("BUILD.yaml", "images:\n", "images:\n  more: {context: tool}\n")(work)
-    assert run("why", "more", "--against", "HEAD").startswith("more was not there at HEAD (")
+    assert run("why", "more", "--against", "HEAD").startswith("more was not there in HEAD (")
 
 
 def test_a_lone_directory(work: Path, run: Run) -> None:
@@ -248,7 +246,7 @@ error: --expect-cached, but 3 steps would run, at first
     said = run("api", "--expect-cached", "-v", status=5)
     assert (
         "  services/api/Dockerfile:6:1: COPY --from=tool /made /made\n"
-        "    what it builds on changed: tool/Dockerfile:3:1 RUN sh /script\n"
+        "    follows from tool/Dockerfile:3:1 RUN sh /script\n"
     ) in said
 
 

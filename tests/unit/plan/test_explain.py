@@ -30,7 +30,7 @@ def test_a_file_changed_and_what_follows() -> None:
     assert cause.changes == ("app/a: sha256 aa… → cc…", "app/b: mode 644 → 755")
     assert reasons(now, before, listings.get) == {
         "c2": "app/a: sha256 aa… → cc…",
-        "r2": "what it builds on changed: Dockerfile:2 COPY . .",
+        "r2": "follows from Dockerfile:2 COPY . .",
     }
     assert chain(cause.step, "r2", now.steps) == [copy[1], run[1]]
 
