@@ -18,7 +18,7 @@ from typing import Any
 
 from mkbuild.errors import UsageError
 
-VERSION = 2
+VERSION = 3
 KEPT = 100
 """How many records stay."""
 
@@ -91,15 +91,23 @@ class Log:
         """Return the newest record of each target of a workspace that some run finished."""
         missing = set(labels)
         found: dict[str, Record] = {}
-        for record in self.latest():
+        for name in reversed(self.names()):
             if not missing:
                 break
-            document = record.document
-            if document.get("workspace") == workspace:
-                done = missing.intersection(document["targets"])
+            record = self.read(name) if self._mentions(name, missing) else None
+            if record is not None and record.document["workspace"] == workspace:
+                done = missing.intersection(record.document["targets"])
                 found |= dict.fromkeys(done, record)
                 missing -= done
         return found
+
+    def _mentions(self, name: str, labels: Iterable[str]) -> bool:
+        """Whether a record may be of one of some targets: a look at its bytes costs little."""
+        try:
+            data = (self._root / f"{name}.json").read_bytes()
+        except FileNotFoundError:
+            return False
+        return any(json.dumps(label).encode() in data for label in labels)
 
     def runs(self, prefix: str = "") -> Iterator[Run]:
         """Iterate over all runs whose record can be read, newest first; their names begin so."""

@@ -139,8 +139,8 @@ def _in_runs(invocation: Invocation, labels: tuple[str, ...], run: Run | None) -
 def _check(record: Record, labels: tuple[str, ...], place: str) -> None:
     """Refuse a run that cannot be compared with; raises UsageError."""
     document = record.document
-    if document.get("workspace") != place:
-        message = f"run {record.name} was one of {document.get('workspace') or 'nothing known'}"
+    if document["workspace"] != place:
+        message = f"run {record.name} was one of {document['workspace'] or 'no workspace'}"
         raise UsageError(message, hint="mkbuild why without --against takes the last build here")
     absent = [label for label in labels if label not in document["targets"]]
     if absent:

@@ -93,8 +93,8 @@ class Side:
         """Return this side, and what an older one has besides; this counts where both differ."""
         return Side(
             {**self.steps, **older.steps, **self.steps},
-            {**older.bases, **self.bases},
-            {**older.images, **self.images},
+            {**self.bases, **older.bases, **self.bases},
+            {**self.images, **older.images, **self.images},
         )
 
     @cached_property

@@ -357,7 +357,13 @@ def test_submodules(work: Path, tmp_path: Path, shown: Shown) -> None:
     assert shown("query", "all", "--since", "HEAD") == ""
 
 
-def test_nothing_is_downloaded(work: Path, shown: Shown) -> None:
+def test_nothing_is_downloaded(
+    work: Path, shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MKBUILD_STORAGE", str(tmp_path / "fresh"))
+    assert shown("query", "all", "--since", "HEAD") == ""
+    blobs = [path.stat().st_size for path in (tmp_path / "fresh" / "blobs").rglob("*")]
+    assert 0 < sum(blobs) < 100_000, "manifests and configs, no layers"
     append("tool/Dockerfile", "ADD http://localhost:1/file /\n")(work)
     commit(work.parent)
     assert shown("query", "all", "--since", "HEAD", "--offline") == ""

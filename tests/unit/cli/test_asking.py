@@ -70,6 +70,22 @@ def test_list_groups_and_json(shown: Shown) -> None:
     ]
 
 
+def test_a_matrix(shown: Shown, workspace: Path) -> None:
+    (out,) = shown("list", "--format=github")
+    assert [[job["target"] for job in wave["include"]] for wave in json.loads(out)["waves"]] == [
+        ["base", "odd"],
+        ["api"],
+        ["web"],
+    ]
+    names = [f"i{number}" for number in range(300)]
+    lines = "".join(f"  {name}: {{context: odd, platforms: [linux/arm64]}}\n" for name in names)
+    (workspace / "BUILD.yaml").write_text(f"version: 1\nimages:\n{lines}")
+    (out,) = shown("list", "--format=github")
+    waves = json.loads(out)["waves"]
+    assert [len(wave["include"]) for wave in waves] == [256, 44]
+    assert waves[0]["include"][0] == {"target": "i0", "platforms": "linux/arm64"}
+
+
 def test_list_matches_nothing(shown: Shown) -> None:
     assert shown("list", "apy", status=4) == [
         "error: there is no target 'apy'",

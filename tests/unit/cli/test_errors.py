@@ -33,6 +33,12 @@ def test_place_excerpt_and_hint(tmp_path: Path) -> None:
     )
 
 
+def test_more_only_where_verbose() -> None:
+    error = PullError("cannot pull x", hint="try", more=("one", "two"))
+    assert shown(error) == "error: cannot pull x\n  hint: try\n"
+    assert shown(error, verbose=True) == "error: cannot pull x\none\ntwo\n  hint: try\n"
+
+
 def test_causes_only_where_verbose() -> None:
     error = PullError("cannot pull x")
     error.__cause__ = OSError("refused")

@@ -61,3 +61,19 @@ def test_a_new_step() -> None:
     one, two = (step(f"r{n}", f"RUN {n}", n, parents=["state1"]) for n in (1, 2))
     assert reasons(side(one, two), side(one), nothing) == {"r2": "RUN 2 is new"}
     assert reasons(side(one), side(one), nothing) == {}
+
+
+def test_a_target_that_was_not_there() -> None:
+    one = step("r1", "RUN 1", 1, parents=["state1"])
+    assert reasons(side(one), Side(), nothing) == {"r1": "api was not built before"}
+
+
+def test_what_no_list_tells() -> None:
+    """The same files with other attributes; not said where something else differs as well."""
+    old, new = (step(f"c{n}", "COPY . .", 2, files=[f"f{n}"], parents=["state1"]) for n in (1, 2))
+    same = {"f1": {"a": "f 644 aa"}, "f2": {"a": "f 644 aa"}}
+    assert reasons(side(new), side(old), same.get) == {
+        "c2": "attributes of the files that it takes"
+    }
+    owned = step("c3", "COPY . .", 2, files=["f2"], parents=["state1"], chown="app")
+    assert reasons(side(owned), side(old), same.get) == {"c3": "chown: nothing → app"}

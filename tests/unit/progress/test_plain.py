@@ -3,7 +3,7 @@
 import io
 from pathlib import Path
 
-from mkbuild.events import Event
+from mkbuild.events import Event, StepStarted
 from mkbuild.progress.plain import PlainReporter
 from tests.support import builds
 
@@ -34,6 +34,11 @@ def test_a_good_build() -> None:
         "api    0123456789ab      2    1    12 MB     3.3s",
         "built 2 images in 3.4s: 1 step ran, 2 cached",
     ]
+
+
+def test_why_a_step_runs() -> None:
+    start = StepStarted("s", "api", "final", "RUN make", "D:3:1", "a.c: added")
+    assert show([start]) == ["api ? D:3:1: a.c: added", "api > [final] RUN make"]
 
 
 def test_verbose_shows_every_event() -> None:

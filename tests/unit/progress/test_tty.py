@@ -54,6 +54,14 @@ def test_running_lines_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "and 14 more" in lines[-2]
 
 
+def test_why_a_step_runs_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    start = StepStarted("s", "api", "final", "RUN make", "D:3:1", "a.c: " + "x" * 100)
+    lines = [line.rstrip() for line in ESCAPE.sub("", show([start])).splitlines()]
+    (line,) = (line for line in lines if line.startswith("api ? D:3:1: a.c: xxx"))
+    assert len(line) <= 80
+
+
 def test_no_colour_without_being_asked() -> None:
     colours = re.compile(r"\x1b\[(?:\d+;)*(?:3\d|9\d|4\d)m")
     assert not colours.search(show(builds.good()))

@@ -1,0 +1,158 @@
+"""Revisions: the files that a workspace had."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mkbuild.buildfile.target import DirectoryContext, LayoutContext, Target, Workspace
+from mkbuild.engine.revision import Revision
+from mkbuild.location import Location
+from tests.support.gitrepo import commit
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    place = tmp_path / "work"
+    for name, text in {
+        "BUILD.yaml": "one",
+        "api/Dockerfile": "FROM x",
+        "api/code": "1",
+        "web/Dockerfile": "FROM y",
+        "web/deep/BUILD.yaml": "two",
+        "web/.dockerignore": "big\n",
+        "web/big/file": "0",
+        "web/page": "1",
+    }.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    commit(place)
+    return place
+
+
+Make = Callable[[], Revision]
+
+
+@pytest.fixture
+def revision(place: Path, tmp_path: Path) -> Make:
+    def make() -> Revision:
+        count = len(list(tmp_path.glob("scratch*")))
+        scratch = tmp_path / f"scratch{count}"
+        scratch.mkdir()
+        return Revision(place, "HEAD", lambda: scratch)
+
+    return make
+
+
+def target(place: Path, name: str) -> Target:
+    context = DirectoryContext(str(place / name))
+    return Target(name, name, Location("BUILD.yaml"), context, str(place / name / "Dockerfile"))
+
+
+def real(revision: Revision, target: Target) -> Target:
+    return revision.workspace(Workspace("/", {target.label: target})).targets[target.label]
+
+
+def test_build_files_are_read_as_they_were(place: Path, revision: Make) -> None:
+    (place / "BUILD.yaml").write_text("changed")
+    (place / "web" / "deep" / "BUILD.yaml").unlink()
+    (place / "more").mkdir()
+    (place / "more" / "BUILD.yaml").write_text("new")
+    found = revision()
+    assert found.read(str(place / "BUILD.yaml")) == b"one"
+    assert found.read(str(place / "web/deep/BUILD.yaml")) == b"two"
+    with pytest.raises(FileNotFoundError):
+        found.read(str(place / "more/BUILD.yaml"))
+    assert found.glob(str(place), "**/BUILD.yaml") == [
+        str(place / "BUILD.yaml"),
+        str(place / "web/deep/BUILD.yaml"),
+    ]
+    assert found.glob(str(place / "web"), "*/BUILD.yaml") == [str(place / "web/deep/BUILD.yaml")]
+    assert found.exists(str(place / "web/deep"))
+    assert not found.exists(str(place / "nowhere"))
+    assert found.exists(str(place.parent))
+
+
+def test_what_did_not_change_is_read_where_it_lies(place: Path, revision: Make) -> None:
+    (place / "web" / "page").write_text("2")
+    found = revision()
+    api = target(place, "api")
+    assert real(found, api) == replace(api, pull="never")
+    web = real(found, target(place, "web"))
+    assert isinstance(web.context, DirectoryContext)
+    root = Path(web.context.path)
+    assert not root.is_relative_to(place)
+    assert (root / "page").read_text() == "1"
+    assert web.dockerfile == str(place / "web/Dockerfile")
+    assert (root / "big").is_dir()
+    assert not (root / "big/file").exists()
+
+
+def test_untracked_files_are_a_change(place: Path, revision: Make) -> None:
+    (place / "web" / "new" / "deep").mkdir(parents=True)
+    (place / "web" / "new" / "deep" / "file").write_text("")
+    found = revision()
+    web = real(found, target(place, "web"))
+    assert isinstance(web.context, DirectoryContext)
+    assert not (Path(web.context.path) / "new").exists()
+    inner = replace(target(place, "web"), context=DirectoryContext(str(place / "web/new/deep")))
+    changed = real(found, inner).context
+    assert isinstance(changed, DirectoryContext)
+    assert list(Path(changed.path).iterdir()) == []
+
+
+def test_a_dockerfile_and_its_ignore_file(place: Path, revision: Make) -> None:
+    (place / "web" / "Dockerfile.dockerignore").write_text("*\n")
+    web = real(revision(), target(place, "web"))
+    assert Path(web.dockerfile).read_text() == "FROM y"
+    assert not Path(f"{web.dockerfile}.dockerignore").exists()
+    (place / "web" / "Dockerfile").write_text("FROM z")
+    assert Path(real(revision(), target(place, "web")).dockerfile).read_text() == "FROM y"
+
+
+def test_symlinks_lead_where_they_led(place: Path, revision: Make) -> None:
+    (place / "web" / "Dockerfile.link").symlink_to("../api/Dockerfile")
+    (place / "linked").symlink_to("web")
+    commit(place)
+    (place / "api" / "Dockerfile").write_text("FROM other")
+    (place / "web" / "page").write_text("2")
+    found = revision()
+    web = replace(
+        target(place, "web"),
+        context=DirectoryContext(str(place / "linked")),
+        dockerfile=str(place / "web/Dockerfile.link"),
+    )
+    moved = real(found, web)
+    assert Path(moved.dockerfile).read_text() == "FROM x"
+    assert isinstance(moved.context, DirectoryContext)
+    assert (Path(moved.context.path) / "page").read_text() == "1"
+
+
+def test_named_contexts_and_what_lies_outside(place: Path, tmp_path: Path, revision: Make) -> None:
+    (place / "api" / "code").write_text("2")
+    outside = DirectoryContext(str(tmp_path / "outside"))
+    given = replace(
+        target(place, "web"),
+        contexts={
+            "code": DirectoryContext(str(place / "api")),
+            "image": LayoutContext(str(place / "web")),
+            "outside": outside,
+        },
+    )
+    found = real(revision(), given)
+    code = found.contexts["code"]
+    assert isinstance(code, DirectoryContext)
+    assert (Path(code.path) / "code").read_text() == "1"
+    assert found.contexts["image"] == given.contexts["image"]
+    assert found.contexts["outside"] == outside
+
+
+def test_the_lock(place: Path, revision: Make) -> None:
+    assert revision().pins(place).lock.urls == {}
+    pin = "sha256:" + "1" * 64
+    (place / "BUILD.lock").write_text(f"version: 1\nurls: {{'http://x/': '{pin}'}}\n")
+    assert revision().pins(place).lock.urls == {}
+    commit(place)
+    (place / "BUILD.lock").unlink()
+    assert revision().pins(place).lock.urls == {"http://x/": pin}
