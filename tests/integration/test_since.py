@@ -369,3 +369,27 @@ def test_nothing_is_downloaded(
     assert shown("query", "all", "--since", "HEAD", "--offline") == ""
     swap("tool/Dockerfile", ":1/file", ":1/other")(work)
     assert shown("query", "all", "--since", "HEAD").split() == order("tool web stats report")
+
+
+def test_git_contexts(work: Path, tmp_path: Path, shown: Shown) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "Dockerfile").write_text("FROM scratch\nCOPY code /\n")
+    (library / "code").write_text("one")
+    first = commit(library)
+    git(library, "branch", "other")
+    (library / "code").write_text("two")
+    second = commit(library)
+    entry = f'images:\n  lib: {{context: "file://{library}#main"}}\n'
+    swap("BUILD.yaml", "images:\n", entry)(work)
+    append("stats/Dockerfile", "COPY --from=lib /code /code\n")(work)
+    commit(work.parent)
+    assert shown("query", "all", "--since", "HEAD") == ""
+    swap("BUILD.yaml", "#main", "#other")(work)
+    assert shown("query", "all", "--since", "HEAD").split() == ["lib", "stats", "report"]
+    swap("BUILD.yaml", "#other", "#main")(work)
+    lock = json.loads((work / "BUILD.lock").read_text())
+    for pinned, expected in ((second, []), (first, ["lib", "stats", "report"])):
+        pins = {**lock, "git": {f"file://{library}#main": pinned}}
+        (work / "BUILD.lock").write_text(json.dumps(pins))
+        assert shown("query", "all", "--since", "HEAD").split() == expected
