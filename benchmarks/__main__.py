@@ -148,14 +148,18 @@ def run(  # noqa: PLR0913 - one parameter an option
         results.versions |= {tool.name: tool.version() for tool in tools}
         for workload in _chosen(names or ("all",)):
             alone = workload.alone and not (peers and workload.name in names)
-            taking_part = [tool for tool in tools if tool.name == OURS or not alone]
+            taking_part = [
+                tool
+                for tool in tools
+                if tool.name == OURS or not (alone or (workload.fleet and not tool.fleets))
+            ]
             if results.has(workload.name, [tool.name for tool in taking_part]):
                 continue
             click.echo(f"\n== {workload.name}: {workload.title}", err=True)
             for row in measure(workload, taking_part, setting, results):
                 click.echo(render_row(row))
             results.save(file)
-    click.echo(f"\n{verdicts(results)}\n\nkept in {file}")
+    click.echo(f"\n{verdicts(results, known=True)}\n\nkept in {file}")
 
 
 def _chosen(names: Sequence[str]) -> list[Workload]:

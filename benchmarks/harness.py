@@ -41,7 +41,6 @@ def measure(
 ) -> Iterator[Row]:
     """Measure one workload; yields each of its rows once it is complete, and adds it to results."""
     with _Bench(workload, setting) as bench:
-        tools = [tool for tool in tools if tool.fleets or not bench.fleet]
         rows = {
             state.name: Row(
                 workload.name, workload.title, state.name, workload.family, workload.size
@@ -53,8 +52,6 @@ def measure(
             row.floors = bench.floors
         for number in range(setting.rounds):
             bench.round(number, tools, rows)
-        for tool in tools:
-            tool.close()
         for state in workload.states:
             if state.measured:
                 results.rows[workload.row(state)] = rows[state.name]
@@ -98,11 +95,6 @@ class _Bench:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
         remove(self._directory)
-
-    @property
-    def fleet(self) -> bool:
-        """Whether there are several images."""
-        return len(self._workload.images(self._directory)) > 1
 
     def round(self, number: int, tools: Sequence[Tool], rows: dict[str, Row]) -> None:
         """Go through the states once."""

@@ -2,7 +2,8 @@
 
 The harness starts itself again in mount and pid namespaces: whatever ends it, even ``kill -9``,
 ends every process that it started, and with the last of them the mounts are gone. The filesystem
-lies in an image file without a name, so nothing is left of it either.
+lies in an image file without a name, so nothing is left of it either (``kill -9`` leaves the empty
+directory where it was mounted).
 """
 
 import os
@@ -23,7 +24,8 @@ def enter(arguments: list[str]) -> None:
         SystemExit: Not root.
     """
     if os.environ.pop(_INSIDE, "") == str(os.getpid()):
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):  # whatever whoever started us ignores
+            signal.signal(number, _interrupt)
         return
     if os.geteuid() != 0:
         sys.exit("error: measurements mount a filesystem: run them as root")

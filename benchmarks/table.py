@@ -108,11 +108,13 @@ def _by_tool(
     )
 
 
-def verdicts(results: Results) -> str:
-    """Return every target with what was measured."""
+def verdicts(results: Results, *, known: bool = False) -> str:
+    """Return every target with what was measured; ``known``: only those that were."""
     lines = []
     for target in TARGETS:
         verdict = target.judge(results.rows)
+        if known and verdict.met is None:
+            continue
         answer = {True: "met", False: "**missed**", None: ""}[verdict.met]
         lines.append([target.row, target.wanted, verdict.text, answer])
     return _table(["workload", "to reach", "measured", ""], lines)

@@ -136,12 +136,8 @@ class Buildah:
         return first_line([self.name, "--version"])
 
     def reset(self) -> None:
-        """Remove the store, which may keep a mount."""
-        subprocess.run(
-            ["umount", "--lazy", str(self._place / "root" / "overlay")],
-            check=False,
-            capture_output=True,
-        )
+        """Remove the store, and the mounts that it keeps."""
+        unmount_below(self._place)
         remove(self._place)
         self._place.mkdir(parents=True)
 
@@ -170,8 +166,7 @@ class Buildah:
         return each_line(self._place / "commands", job.workspace, environment)
 
     def close(self) -> None:
-        """Release the mount."""
-        self.reset()
+        """There is nothing to end."""
 
 
 def each_line(commands: Path, directory: Path, environment: dict[str, str]) -> Command:
@@ -189,6 +184,14 @@ def write(file: Path, text: str) -> None:
     """Write a file, unless it says that already: a file that is written anew has changed."""
     if not file.exists() or file.read_text() != text:
         file.write_text(text)
+
+
+def unmount_below(directory: Path) -> None:
+    """Unmount whatever is mounted below a directory."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in reversed(mounts):
+        if Path(mount).is_relative_to(directory):
+            subprocess.run(["umount", "--lazy", mount], check=True)
 
 
 def remove(directory: Path) -> None:
