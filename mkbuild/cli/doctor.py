@@ -22,9 +22,9 @@ _FIXES = {
     "user namespaces": "sysctl user.max_user_namespaces=15000, and no AppArmor or seccomp against "
     "them; in Kubernetes: hostUsers: false",
     "subordinate ids": _SUBIDS,
-    "overlayfs sandbox": "a store on ext4 or xfs: --storage DIR; Linux 5.11 where not root",
-    "namespace sandbox": "run as root, or allow user namespaces",
-    "chroot sandbox": "run as root with CAP_SYS_CHROOT",
+    "overlayfs": "a store on ext4 or xfs: --storage DIR; Linux 5.11 where not root",
+    "limits of a RUN": "only where a build file has resources: run as root, or as "
+    "systemd-run --user --scope -p Delegate=yes mkbuild …",
 }
 
 
@@ -46,18 +46,26 @@ def command(as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
 
     Exit status 3 where no sandbox works, so that no RUN can.
     """
+    from mkbuild.cli.sandboxes import fix, lines
+    from mkbuild.sandbox.modes import modes
+
     common = take_common(params)
-    checks = [*_sandboxes(common.storage), *_surroundings(common.storage)]
+    checks = [*_kernel(common.storage), *_surroundings(common.storage)]
+    sandboxes = modes(common.storage)
     if as_json:
-        click.echo(json.dumps([asdict(check) for check in checks], indent=2))
+        found = [asdict(check) for check in checks]
+        found += [
+            {**asdict(mode), "name": f"{mode.name} sandbox", "fix": fix(mode)} for mode in sandboxes
+        ]
+        click.echo(json.dumps(found, indent=2))
     else:
-        for line in _lines(checks):
+        for line in (*_lines(checks), "", *lines(sandboxes)):
             click.echo(line)
-    if not any(check.works for check in checks if check.name.endswith(" sandbox")):
+    if not any(mode.works for mode in sandboxes):
         raise ChecksFailedError("no sandbox works on this machine: RUN cannot")
 
 
-def _sandboxes(storage: Path) -> list[Check]:
+def _kernel(storage: Path) -> list[Check]:
     from mkbuild.sandbox.detect import examine
 
     storage.mkdir(mode=0o700, parents=True, exist_ok=True)

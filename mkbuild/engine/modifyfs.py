@@ -9,9 +9,8 @@ from mkbuild.engine.request import BuildRequest
 from mkbuild.errors import SandboxError
 from mkbuild.execute.takeover import Kept, Takeover
 from mkbuild.sandbox import container
+from mkbuild.sandbox.container import INTERNAL
 
-INTERNAL = "/mkbuild-internal"
-"""Where the static image has the tool; everything in it is kept."""
 _KERNEL = ("/proc", "/sys", "/dev")
 _NETWORK = ("/etc/hosts", "/etc/resolv.conf")
 _MOUNTED = ("/etc/hostname", "/etc/mtab")
@@ -108,11 +107,7 @@ def _inputs(request: BuildRequest, root: Path, targets: Mapping[str, Target]) ->
 
 
 def _check_own(kept: Kept) -> None:
-    lost = [
-        path
-        for path in container.own_files()
-        if not any(f"{path}/".startswith(f"/{place}/") for place in kept.paths)
-    ]
+    lost = container.lost(kept.paths)
     if lost:
         raise SandboxError(
             f"modifyfs mode would remove mkbuild itself: {lost[0]} is replaced with the rest of /",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mkbuild.errors import SandboxError
-from mkbuild.sandbox import seccomp, syscalls, userns
+from mkbuild.sandbox import limits, seccomp, syscalls, userns
 from mkbuild.sandbox.chroot import ChrootSandbox
 from mkbuild.sandbox.namespace import NamespaceSandbox
 from mkbuild.sandbox.spec import RunSpec, Sandbox
@@ -113,18 +113,19 @@ def examine(directory: Path) -> list[Finding]:
         _ranges(),
         _filter(),
     ]
-    for name, overlay in (("overlayfs sandbox", True), ("namespace sandbox", False)):
-        why = _tried(directory, overlay=overlay, root=root, refused=refused)
-        findings.append(Finding(name, not why, why or "works"))
-    chroot = may_chroot()
-    detail = "works, without walls" if chroot else "needs root with CAP_SYS_CHROOT"
-    return [*findings, Finding("chroot sandbox", chroot, detail)]
+    why = tried(directory, overlay=True)
+    places = limits.find(frozenset({"cpu", "memory", "pids"}))
+    unheld = "; ".join(dict.fromkeys(places.missing.values()))
+    return [
+        *findings,
+        Finding("overlayfs", not why, why or "works"),
+        Finding("limits of a RUN", not places.missing, unheld or "a cgroup for each"),
+    ]
 
 
-def _tried(directory: Path, *, overlay: bool, root: bool, refused: str) -> str:
-    if refused:
-        return "no user namespace"
-    if root:
+def tried(directory: Path, *, overlay: bool) -> str:
+    """Try the namespace sandbox as a build would; why it does not work, or an empty string."""
+    if userns.may_mount():
         return trial(directory, overlay=overlay)
     return userns.refusal(lambda: trial(directory, overlay=overlay))
 
@@ -136,8 +137,8 @@ def _ranges() -> Finding:
     uids, _, reason = userns.wanted(os.geteuid(), os.getegid())
     if uids:
         return Finding(name, works=True, detail=reason)
-    limits = "a single id: changes of owner are swallowed, and such results stay on this machine"
-    return Finding(name, works=False, detail=f"{reason}; {limits}")
+    single = "a single id: changes of owner are swallowed, and such results stay on this machine"
+    return Finding(name, works=False, detail=f"{reason}; {single}")
 
 
 def _filter() -> Finding:

@@ -103,6 +103,14 @@ def test_the_container_has_no_user_namespaces(container: Static, work: Path) -> 
     assert "not permitted" in said
 
 
+def test_doctor_says_that_it_works(container: Static) -> None:
+    done = container.run("doctor")
+    assert done.returncode == 0, done.stderr
+    assert "modifyfs   yes    nothing: the container around it is the boundary\n" in done.stdout
+    assert "chroot     yes *  nothing: the container around it is the boundary\n" in done.stdout
+    assert "namespace  no     the machine" in done.stdout
+
+
 def test_what_is_not_asked_for_is_refused(container: Static, work: Path) -> None:
     context(work, "c", "FROM busybox\nRUN touch /made\n")
     status, said = build(container, "c", "--sandbox", "modifyfs")
@@ -205,3 +213,23 @@ def test_kill_9_leaves_a_container_that_builds(container: Static, work: Path) ->
     given = ("--secret", f"id=s,src={work}/secret", "--metadata-file", str(here))
     assert tool.run("build", "./c", "--sandbox", "namespace", *given).returncode == 0
     assert digest(work / "after.json") == digest(here)
+
+
+def test_a_second_build_waits_for_the_first(container: Static, work: Path) -> None:
+    shutil.copy("/bin/busybox", work / "busybox")
+    for name in ("one", "two"):
+        context(work, name, f"FROM busybox\nRUN sleep 1; echo {name} > /name; sleep 1; cat /name\n")
+    builds = []
+    for name in ("one", "two"):
+        args = ("build", f"/io/{name}", "-f", f"/io/{name}/Dockerfile", *MODIFYFS)
+        command, env = container.command(*args)
+        builds.append(f"{shlex.join(command)} > /io/{name}.said 2>&1 & {name}=$!")
+    # what the container's first process finds is replaced: the shell waits with what it has
+    script = "\n".join([*builds, "wait $one || exit 1", "wait $two"])
+    env = [*env, "container=runc"]
+    done = container.container.run(["/io/busybox", "sh", "-c", script], env)
+    said = [(work / f"{name}.said").read_text() for name in ("one", "two")]
+    assert done.returncode == 0, said
+    assert sum("warning: waiting: another mkbuild" in text for text in said) == 1
+    for name, text in zip(("one", "two"), said, strict=True):
+        assert f"{name} | {name}\n" in text

@@ -46,7 +46,9 @@ class Static:
         """Return a command line of mkbuild in the container, and its environment."""
         image = json.loads((self.container.bundle / "config.json").read_bytes())["process"]
         words = image["args"][: image["args"].index("mkbuild") + 1]
-        given = ["--registries", "/io/registries.json", "--storage", "/io/store"]
+        given = ["--storage", "/io/store"]
+        if args[0] == "build":
+            given += ["--registries", "/io/registries.json"]
         return [*words, *args, *given], image["env"]
 
     def run(self, *args: str, cwd: str = "/") -> subprocess.CompletedProcess[str]:

@@ -23,4 +23,8 @@ def test_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
     assert checks["store"]["detail"] == str(tmp_path / "store")
     assert checks["kernel"]["works"]
-    assert {"disk", "git", "namespace sandbox"} <= checks.keys()
+    assert {"disk", "git", "namespace sandbox", "limits of a RUN"} <= checks.keys()
+    modifyfs = checks["modifyfs sandbox"]
+    assert not modifyfs["works"]
+    assert "mkbuild-static" in modifyfs["fix"]
+    assert modifyfs["keeps_from"] == "nothing: the container around it is the boundary"

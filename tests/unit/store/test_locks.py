@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -104,3 +105,21 @@ def test_leases(tmp_path: Path) -> None:
         living.kill()
         assert oldest_lease(tmp_path) == mine.path.stat().st_mtime_ns
     assert oldest_lease(tmp_path) is None
+
+
+def test_a_lock_ends_with_the_last_copy_of_its_descriptor(tmp_path: Path) -> None:
+    waited: list[str] = []
+    path = tmp_path / "taken.lock"
+    handle = locks.acquire(path, lambda: waited.append("first"))
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[handle])
+    os.close(handle)
+    with locks.try_exclusive(path) as had:
+        assert not had
+
+    def waiting() -> None:
+        waited.append("second")
+        child.kill()
+
+    os.close(locks.acquire(path, waiting))
+    child.communicate()
+    assert waited == ["second"]
