@@ -30,7 +30,7 @@ class LogCommand(Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments."""
-        asked = [word for word in args if word in _ABOUT_ONE]
+        asked = [w for w in args if w in _ABOUT_ONE or w.partition("=")[0] == "--html"]
         return super().parse_args(ctx, [_run(word) for word in args] if asked else args)
 
 
@@ -46,7 +46,7 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
     from mkbuild.engine.log import Log
 
     before = context.params.get("what") or ()
-    if before and before[0] in _ABOUT_ONE:
+    if (before and before[0] in _ABOUT_ONE) or context.params.get("html"):
         here, place = Path.cwd(), context.params.get("storage")
         log = Log(here / place if place else default_storage(os.environ))
         runs = [run.name for run in islice(log.runs(incomplete), _NUMBER)]
@@ -64,8 +64,15 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 )
 @option("-n", "--number", group=_SHOWN, type=click.IntRange(min=1), metavar="N", help="So many.")
 @option("--json", "as_json", group=_SHOWN, is_flag=True, help="As JSON.")
+@option("--html", group=_SHOWN, metavar="FILE", help="Write RUN as a page to look at.")
 @common_options
-def command(what: tuple[str, ...], number: int | None, as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
+def command(
+    what: tuple[str, ...],
+    number: int | None,
+    as_json: bool,  # noqa: FBT001 - click's way
+    html: str | None,
+    **params: Any,
+) -> None:
     """Show past runs, the newest first: all, or those that were to build one of some targets.
 
     what-ran lists the steps of a run, critical-path those that it had to wait for. RUN is a run's
@@ -76,7 +83,11 @@ def command(what: tuple[str, ...], number: int | None, as_json: bool, **params: 
 
     log = Log(take_common(params).storage)
     about = _ABOUT_ONE.get(what[0]) if what else None
-    if about is None:
+    if html is not None:
+        if about is not None or len(what) > 1:
+            raise UsageError("--html is about one run", hint="mkbuild log --html FILE [RUN]")
+        _write_page(log.find(what[0] if what else _LATEST), html)
+    elif about is None:
         _list(log, what, number or _NUMBER, as_json=as_json)
     elif len(what) > 2:  # noqa: PLR2004 - the word and the run
         raise UsageError(f"{what[0]} is about one run, not {len(what) - 1}")
@@ -201,6 +212,15 @@ def _critical_path(run: "Run", *, as_json: bool) -> None:
             f"  {text.seconds(row['seconds']):>6} {row['share']:>4.0%}  "
             f"{text.fit(name, 64 - len(waited))}{waited}"
         )
+
+
+def _write_page(run: "Run", file: str) -> None:
+    from mkbuild.cli.writing import write
+    from mkbuild.pages.run import run_page
+    from mkbuild.pages.story import Story
+
+    document = run.record.document
+    write(run_page(Story(run.name, run.seconds, document, again=run.again)), file)
 
 
 def _headline(run: "Run") -> None:

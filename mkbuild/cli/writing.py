@@ -4,16 +4,13 @@ from pathlib import Path
 
 import click
 
-from mkbuild.errors import UsageError
-
 
 def write(text: str, file: str | None) -> None:
-    """Write a text to a file, or to standard output for None or ``-``; raises UsageError."""
+    """Write a text to a file, or to standard output for None or ``-``; raises BuildError."""
     data = text.encode("utf-8", "backslashreplace")
-    if file in (None, "-"):
+    if file is None or file == "-":
         click.echo(data, nl=False)
         return
-    try:
-        Path(str(file)).write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from error
+    from mkbuild.engine.writing import write_text
+
+    write_text(Path(file), data)

@@ -3,12 +3,12 @@
 import json
 import os
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from mkbuild.buildfile.target import Output
 from mkbuild.engine.images import BuiltImage, BuiltTarget
+from mkbuild.engine.writing import replacing, write_text
 from mkbuild.errors import BuildError, UsageError
 from mkbuild.events import Message
 from mkbuild.execute.rootfs import flattened
@@ -18,8 +18,6 @@ from mkbuild.store import dockerarchive, layout
 from mkbuild.store.layout import LayoutImage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mkbuild.engine.invocation import Invocation
 
 
@@ -65,29 +63,6 @@ def metadata(target: BuiltTarget) -> dict[str, object]:
     }
 
 
-def write_text(path: Path, text: str | bytes) -> None:
-    """Write a file in one piece; raises BuildError."""
-    with _replacing(path) as stream:
-        stream.write(text.encode() if isinstance(text, str) else text)
-
-
-@contextmanager
-def _replacing(path: Path) -> "Iterator[BinaryIO]":
-    """Write a file beside its place, and put it there when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as stream:
-                yield stream
-            partial.rename(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        message = f"cannot write {path}: {error.strerror}"
-        raise BuildError(message) from error
-
-
 def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarget]) -> None:
     store = invocation.session.store
     path = Path(output.dest)
@@ -101,10 +76,10 @@ def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarg
     written = _brought(invocation, targets)
     try:
         if output.type == "docker":
-            with _replacing(path) as stream:
+            with replacing(path) as stream:
                 dockerarchive.write(stream, written, store)
         elif output.tar:
-            with _replacing(path) as stream:
+            with replacing(path) as stream:
                 layout.write_tar(stream, written, store)
         else:
             path.mkdir(parents=True, exist_ok=True)
@@ -146,7 +121,7 @@ def _root_filesystem(invocation: "Invocation", output: Output, image: BuiltImage
     diff = flattened(invocation.states, invocation.state_of(image.planned))
     path = Path(output.dest)
     if output.type == "tar":
-        with _replacing(path) as stream:
+        with replacing(path) as stream:
             for block in tarwriter.stream(diff):
                 stream.write(block)
         return

@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mkbuild.engine.contents import contents
 from mkbuild.engine.files import Git
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation
 from mkbuild.engine.log import Log, name_of
-from mkbuild.engine.outputs import metadata, write_text
+from mkbuild.engine.outputs import metadata
 from mkbuild.engine.record import describe
 from mkbuild.engine.redact import redacted
 from mkbuild.engine.request import BuildRequest
+from mkbuild.engine.writing import write_text
 from mkbuild.errors import BuildError, CancelledError, MkbuildError
 from mkbuild.plan.sides import Side
 from mkbuild.progress import github
@@ -73,7 +75,7 @@ class Report:
             images=invocation.planned if invocation else (),
             resolution=invocation.resolution if invocation else None,
             side=invocation.side() if invocation else Side(),
-            targets={target.label: metadata(target) for target in self.targets},
+            targets={t.label: {**metadata(t), "images": contents(t)} for t in self.targets},
             recorder=self.recorder,
         )
 

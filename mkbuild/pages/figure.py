@@ -1,25 +1,33 @@
 """The frame around drawn graphs: a part of a page with its tools, its legend and its details."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from mkbuild.pages.markup import Child, Markup, element
 
 
-def figure(pictures: Sequence[tuple[str, Markup]], legend: Iterable[Child], about: str) -> Markup:
-    """Frame one picture, or several of which one is shown; each has a name for the switch.
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn graph and its name; ``overview``: it stands for many items, grouped."""
+
+    name: str
+    drawn: Markup
+    overview: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Its class, by which the script finds it."""
+        return "overview" if self.overview else "main"
+
+
+def figure(pictures: Sequence[Picture], legend: Iterable[Child], about: str) -> Markup:
+    """Frame a picture, or two of which one is shown, the first at first.
 
     ``about``: what the details that the script shows beside it are of.
     """
     switch = None
     if len(pictures) > 1:
-        choices = [
-            element(
-                "label",
-                element("input", type="radio", name="show", id=_id(name), checked=number == 0),
-                name,
-            )
-            for number, (name, _) in enumerate(pictures)
-        ]
+        choices = [_choice(shown, checked=shown is pictures[0]) for shown in pictures]
         hidden = element("legend", "Show", class_="unseen")
         switch = element("fieldset", hidden, *choices, class_="switch")
     tools = element(
@@ -31,7 +39,7 @@ def figure(pictures: Sequence[tuple[str, Markup]], legend: Iterable[Child], abou
         hidden=True,
     )
     scrollers = [
-        element("div", drawn, class_=f"scroll {_id(name)}", tabindex=0) for name, drawn in pictures
+        element("div", shown.drawn, class_=f"scroll {shown.kind}", tabindex=0) for shown in pictures
     ]
     return element(
         "section",
@@ -67,8 +75,10 @@ def swatch(kind: str, text: str) -> list[Child]:
     return [element("span", class_=f"swatch {kind}"), text]
 
 
-def _id(name: str) -> str:
-    return "by-" + name.lower().replace(" ", "-")
+def _choice(shown: Picture, *, checked: bool) -> Markup:
+    name = f"show-{shown.kind}"
+    box = element("input", type="radio", name="show", id=name, checked=checked)
+    return element("label", box, shown.name)
 
 
 def _button(text: str, name: str, label: str | None = None) -> Markup:

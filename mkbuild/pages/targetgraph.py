@@ -2,7 +2,7 @@
 
 from mkbuild.graph.edges import Edge
 from mkbuild.graph.query import kind_of
-from mkbuild.pages.figure import figure, sample, swatch
+from mkbuild.pages.figure import Picture, figure, sample, swatch
 from mkbuild.pages.markup import Markup
 from mkbuild.pages.picture import Link, Node, picture
 from mkbuild.pages.subject import Subject
@@ -18,9 +18,9 @@ _SHOWN = 12
 
 def target_graph(subject: Subject) -> Markup:
     """Return the part of the page with the pictures."""
-    pictures = [("Targets", _targets(subject))]
+    pictures = [Picture("Targets", _targets(subject))]
     if len(subject.targets) > MANY and len(subject.files) > 1:
-        pictures.insert(0, ("Build files", _files(subject)))
+        pictures.insert(0, Picture("Build files", _files(subject), overview=True))
     legend = [
         sample("from", "FROM"),
         sample("copy", "COPY --from, RUN --mount"),

@@ -2,6 +2,7 @@
 
 from mkbuild.buildfile.target import Target
 from mkbuild.graph.query import kind_of
+from mkbuild.pages.filters import filter_form
 from mkbuild.pages.markup import Markup, element, join
 from mkbuild.pages.page import page
 from mkbuild.pages.subject import Subject
@@ -19,7 +20,7 @@ def target_page(subject: Subject) -> str:
         else element("p", "There are no targets.", class_="wide"),
         _list(subject),
         _outside(subject),
-        scripts=("graph.js", "targets.js"),
+        scripts=("graph.js", "explore.js"),
     )
 
 
@@ -34,28 +35,7 @@ def _heading(subject: Subject) -> Markup:
         [
             element("h1", subject.title),
             element("p", " · ".join(counts), class_="soft"),
-            element(
-                "form",
-                element("label", "Filter", for_="filter"),
-                element(
-                    "input",
-                    type="search",
-                    id="filter",
-                    placeholder="name, tag, file, @group",
-                    autocomplete="off",
-                    spellcheck="false",
-                ),
-                element(
-                    "label", element("input", type="checkbox", id="needs"), "with what they need"
-                ),
-                element(
-                    "label", element("input", type="checkbox", id="needed"), "with what needs them"
-                ),
-                element("output", id="found", role="status"),
-                class_="filter scripted",
-                hidden=True,
-                role="search",
-            ),
+            filter_form("name, tag, file, @group"),
         ]
     )
 

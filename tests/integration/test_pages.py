@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from tests.support.browser import Browser, Scheme, browser
-from tests.support.command import CLEAN, ROOT
+from tests.support.command import CLEAN, ROOT, Mkbuild, registries
 from tests.support.looks import CONTRAST, OVERFLOW
 from tests.support.workspace import wide_workspace
 
@@ -62,14 +62,11 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield started
 
 
-@pytest.mark.parametrize("scheme", get_args(Scheme))
-@pytest.mark.parametrize("name", ["monorepo", "hostile"])
-def test_nothing_complains_nothing_is_fetched_and_all_can_be_read(
-    chromium: Browser, pages: dict[str, Path], name: str, scheme: Scheme
-) -> None:
-    chromium.show(pages[name], 1400, scheme)
+def check(chromium: Browser, page: Path, scheme: Scheme) -> None:
+    """Look at a page: no complaint, no request, no poor contrast, nothing wider than its place."""
+    chromium.show(page, 1400, scheme)
     assert chromium.problems() == []
-    assert chromium.requests() == [pages[name].as_uri()]
+    assert chromium.requests() == [page.as_uri()]
     chromium.run("document.querySelectorAll('details').forEach((part) => part.open = true)")
     count, poor = chromium.run(CONTRAST)
     assert count > 30
@@ -77,6 +74,14 @@ def test_nothing_complains_nothing_is_fetched_and_all_can_be_read(
     for width in (360, 800, 1400):
         chromium.look(width, scheme)
         assert chromium.run(OVERFLOW) == []
+
+
+@pytest.mark.parametrize("scheme", get_args(Scheme))
+@pytest.mark.parametrize("name", ["monorepo", "hostile"])
+def test_nothing_complains_nothing_is_fetched_and_all_can_be_read(
+    chromium: Browser, pages: dict[str, Path], name: str, scheme: Scheme
+) -> None:
+    check(chromium, pages[name], scheme)
 
 
 def test_a_policy_forbids_what_is_not_the_pages_own(
@@ -103,7 +108,7 @@ def test_hostile_names_are_text(chromium: Browser, pages: dict[str, Path]) -> No
     assert EVIL in shown
 
 
-SHOWN = """return [...document.querySelectorAll(".by-targets .node:not(.off) .label")]
+SHOWN = """return [...document.querySelectorAll(".scroll.main .node:not(.off) .label")]
   .map((label) => label.textContent).sort()"""
 LISTED = """return [...document.querySelectorAll("#list .card:not([hidden]) .name")]
   .map((name) => name.textContent).sort()"""
@@ -126,7 +131,7 @@ def test_the_filter_thins_out_graph_and_list(chromium: Browser, pages: dict[str,
     assert chromium.run(SHOWN) == ["base", "report", "stats", "tool", "web"]
 
 
-OVERLAPS = """const boxes = [...document.querySelectorAll(".by-targets .node:not(.off) rect")]
+OVERLAPS = """const boxes = [...document.querySelectorAll(".scroll.main .node:not(.off) rect")]
   .map((rect) => rect.getBoundingClientRect());
 return boxes.flatMap((one, at) => boxes.slice(at + 1).filter((two) =>
   one.left < two.right && two.left < one.right && one.top < two.bottom && two.top < one.bottom,
@@ -142,7 +147,7 @@ def test_many_targets_begin_with_their_build_files(
     assert chromium.run(OVERFLOW) == []
     chromium.look(1400, "dark")
     assert pages["thousand"].stat().st_size < 3_000_000
-    seen = "return getComputedStyle(document.querySelector('.by-targets')).display !== 'none'"
+    seen = "return getComputedStyle(document.querySelector('.scroll.main')).display !== 'none'"
     assert not chromium.run(seen)
     chromium.run(TYPE, "s041")
     chromium.wait(seen)
@@ -189,3 +194,76 @@ def test_without_scripts_graph_and_list_are_there(
         chromium.scripts(allowed=True)
     assert "Filter" not in text
     assert json.dumps(text).count("stats") >= 2
+
+
+RUNS = {
+    "BUILD.yaml": "version: 1\nimages:\n  base: {dockerfile: base}\n"
+    "  good: {dockerfile: good, tags: [localhost/good:1]}\n  bad: {dockerfile: bad}\n",
+    "base": "FROM busybox:stable\nRUN echo base > /base\n",
+    "good": "FROM base\nRUN sleep 0.2; echo '</pre><b>' > /yes\nCOPY base /\n",
+    "bad": "FROM base\nRUN echo '<b>some</b> words'; exit 3\nRUN true\n",
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Build, find nothing to do, fail; returns the page of each run."""
+    place = tmp_path_factory.mktemp("runs")
+    mkbuild = Mkbuild(write(place / "work", RUNS), place / "store", registries(place))
+    assert mkbuild.run("good").returncode == 0
+    assert mkbuild.run("good").returncode == 0
+    assert mkbuild.run("bad").returncode == 1
+    mkbuild.registries = None
+    found = {}
+    for name, run in (("built", "-3"), ("again", "-2"), ("failed", "latest")):
+        found[name] = place / f"{name}.html"
+        done = mkbuild.run("log", "--html", str(found[name]), run)
+        assert done.returncode == 0, done.stderr
+    return found
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("scheme", get_args(Scheme))
+@pytest.mark.parametrize("name", ["built", "again", "failed"])
+def test_pages_of_runs(chromium: Browser, runs: dict[str, Path], name: str, scheme: Scheme) -> None:
+    check(chromium, runs[name], scheme)
+
+
+@pytest.mark.root
+def test_the_layers_of_a_run_add_up(chromium: Browser, runs: dict[str, Path]) -> None:
+    chromium.show(runs["built"])
+    text = chromium.run("return document.querySelector('.card.image').textContent")
+    assert "of the base" in text
+    assert "written now" in text
+    assert "COPY base / # buildkit" in text
+    shares = chromium.run(
+        "return [...document.querySelectorAll('.strip .part')]"
+        ".map((part) => parseFloat(part.getAttribute('width')))"
+    )
+    assert len(shares) == 4
+    assert abs(sum(shares) - 100) < 0.01
+
+
+@pytest.mark.root
+def test_a_bar_of_the_timeline_leads_to_its_step(chromium: Browser, runs: dict[str, Path]) -> None:
+    chromium.show(runs["built"])
+    before = chromium.run("return document.querySelector('.gantt').getBoundingClientRect().width")
+    chromium.run("document.getElementById('longer').click()")
+    after = chromium.run("return document.querySelector('.gantt').getBoundingClientRect().width")
+    assert after > before
+    chromium.run(
+        "const bar = document.querySelector('.gantt a .bar-box.critical').closest('a');"
+        "bar.dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}));"
+    )
+    assert chromium.run("return document.querySelectorAll('#list .card[open]').length") == 1
+    assert chromium.problems() == []
+
+
+@pytest.mark.root
+def test_the_filter_knows_status_and_instruction(chromium: Browser, runs: dict[str, Path]) -> None:
+    chromium.show(runs["failed"])
+    chromium.run(TYPE, "failed")
+    chromium.wait("return document.getElementById('found').textContent === '1 of 3'")
+    assert chromium.run(LISTED) == ["RUN echo '<b>some</b> words'; exit 3"]
+    output = chromium.run("return document.querySelector('.failure .output').textContent")
+    assert output == "<b>some</b> words"

@@ -3,6 +3,7 @@
 from typing import Any
 
 DIGEST = "sha256:" + "0123456789ab" + "0" * 52
+BASE = "sha256:" + "ba5e" + "0" * 60
 
 
 def step(  # noqa: PLR0913 -- what tests care about
@@ -22,6 +23,8 @@ def step(  # noqa: PLR0913 -- what tests care about
         "instruction": instruction,
         "location": location,
         "key": "",
+        "state": "",
+        "base": "debian:12",
         "components": {"parents": ["state-of-a-base", *parents]},
         "status": status,
         "source": "",
@@ -40,7 +43,16 @@ def document(*, ok: bool = True) -> dict[str, Any]:
         "k3": step("api", "COPY --from=x a /", "api/Dockerfile:6:1", 5.5, 2.0, "k1", "k2"),
     }
     steps["k0"]["source"] = "redis cache:6379"
-    target = {"containerimage.digest": DIGEST, "image.name": "acme/base:1", "steps": []}
+    layers = [
+        {"digest": BASE, "size": 1000, "base": True, "created_by": "ADD rootfs.tar /"},
+        {"digest": DIGEST, "size": 9, "base": False, "created_by": "COPY a / # buildkit"},
+    ]
+    target = {
+        "containerimage.digest": DIGEST,
+        "image.name": "acme/base:1",
+        "steps": [],
+        "images": [{"platform": "linux/amd64", "digest": DIGEST, "layers": layers}],
+    }
     found: dict[str, Any] = {
         "version": 2,
         "mkbuild": "0",
@@ -48,7 +60,9 @@ def document(*, ok: bool = True) -> dict[str, Any]:
         "seconds": 10.0,
         "ok": ok,
         "error": "",
+        "directory": "/work",
         "arguments": ["all"],
+        "git": {"sha": "0123456789abcdef", "dirty": "true"},
         "wanted": ["base", "api"],
         "targets": {"base": target, "api": {**target, "image.name": "acme/api:1"}},
         "order": {"base": ["k0"], "api": ["k0", "k1", "k2", "k3"]},

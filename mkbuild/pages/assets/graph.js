@@ -165,11 +165,12 @@ class Graph {
     this.resize(Math.max(least, Math.min(1, room / width, least > 0.05 ? 1 : tall / height)));
   }
 
-  // Begin where the first column begins.
+  // Begin at what failed, or where the first column begins.
   home() {
-    const first = [...this.nodes.values()].reduce((one, two) => (two.x < one.x ? two : one));
-    this.reveal(first.id);
-    this.scroller.scrollLeft = 0;
+    const nodes = [...this.nodes.values()];
+    const failed = nodes.find((node) => node.box.classList.contains("failed"));
+    this.reveal((failed ?? nodes.reduce((one, two) => (two.x < one.x ? two : one))).id);
+    if (!failed) this.scroller.scrollLeft = 0;
   }
 
   reveal(id) {

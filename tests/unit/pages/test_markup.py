@@ -1,32 +1,8 @@
-from html.parser import HTMLParser
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mkbuild.pages.markup import Markup, element, escape, join, visible
-
-
-class Reader(HTMLParser):
-    """Collects what a browser would see: tags with their attributes, and text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def read(markup: str) -> Reader:
-    reader = Reader()
-    reader.feed(markup)
-    reader.close()
-    return reader
-
+from tests.support.html import read
 
 HOSTILE = st.text() | st.sampled_from(
     [

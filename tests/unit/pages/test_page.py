@@ -16,7 +16,7 @@ def named(text: str) -> str:
 
 
 def test_the_policy_names_what_stands_in_the_page_and_nothing_else() -> None:
-    made = page("a & b", element("h1", "x"), scripts=("graph.js", "targets.js"))
+    made = page("a & b", element("h1", "x"), scripts=("graph.js", "explore.js"))
     (policy,) = re.findall(r'content="(default-src [^"]*)"', made)
     policy = policy.replace("&#x27;", "'")
     assert allowed(policy, "default-src") == {"'none'"}
@@ -33,7 +33,7 @@ def test_a_page_without_scripts_allows_none() -> None:
 
 
 def test_assets_end_no_element_that_holds_them() -> None:
-    for name in ("page.css", "graph.js", "targets.js"):
+    for name in ("page.css", "graph.js", "explore.js"):
         assert "</" not in asset(name)
         assert "<!--" not in asset(name)
         assert "http" not in asset(name)
