@@ -81,12 +81,13 @@ def command(
     from mkbuild.engine.log import Log
     from mkbuild.errors import UsageError
 
-    log = Log(take_common(params).storage)
+    storage = take_common(params).storage
+    log = Log(storage)
     about = _ABOUT_ONE.get(what[0]) if what else None
     if html is not None:
         if about is not None or len(what) > 1:
             raise UsageError("--html is about one run", hint="mkbuild log --html FILE [RUN]")
-        _write_page(log.find(what[0] if what else _LATEST), html)
+        _write_page(log.find(what[0] if what else _LATEST), storage, html)
     elif about is None:
         _list(log, what, number or _NUMBER, as_json=as_json)
     elif len(what) > 2:  # noqa: PLR2004 - the word and the run
@@ -214,13 +215,15 @@ def _critical_path(run: "Run", *, as_json: bool) -> None:
         )
 
 
-def _write_page(run: "Run", file: str) -> None:
+def _write_page(run: "Run", storage: Path, file: str) -> None:
     from mkbuild.cli.writing import write
+    from mkbuild.engine.reasons import of_run
     from mkbuild.pages.run import run_page
     from mkbuild.pages.story import Story
 
-    document = run.record.document
-    write(run_page(Story(run.name, run.seconds, document, again=run.again)), file)
+    why = of_run(run, storage)
+    story = Story(run.name, run.seconds, run.record.document, why, again=run.again)
+    write(run_page(story), file)
 
 
 def _headline(run: "Run") -> None:

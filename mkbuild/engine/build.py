@@ -13,7 +13,7 @@ from mkbuild.engine.evidence import Witness, keep, may_be_kept
 from mkbuild.engine.files import DiskFiles
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
-from mkbuild.engine.outputs import write_outputs, write_text
+from mkbuild.engine.outputs import write_outputs
 from mkbuild.engine.preview import Preview, check_drift
 from mkbuild.engine.publish import Publication, Publisher, destinations
 from mkbuild.engine.report import Report
@@ -21,6 +21,7 @@ from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.since import affected
 from mkbuild.engine.workspace import Selected, open_workspace
+from mkbuild.engine.writing import write_text
 from mkbuild.errors import CancelledError, UsageError
 from mkbuild.events import Message, PhaseFinished, Reporter, RunFinished
 from mkbuild.graph.select import select

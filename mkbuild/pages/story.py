@@ -49,9 +49,9 @@ class Story:
 
     @cached_property
     def steps(self) -> Mapping[str, Bar]:
-        """The steps by key, by target in the order of the build, inputs first."""
+        """The steps by key, those of a target together, inputs first."""
         bars = {bar.key: bar for bar in self.timeline.steps}
-        by_target: dict[str, list[str]] = {label: [] for label in self.document["wanted"]}
+        by_target: dict[str, list[str]] = {}
         for key, bar in bars.items():
             by_target.setdefault(str(bar.entry["target"]), []).append(key)
         return {key: bars[key] for keys in by_target.values() for key in keys}

@@ -200,22 +200,27 @@ RUNS = {
     "BUILD.yaml": "version: 1\nimages:\n  base: {dockerfile: base}\n"
     "  good: {dockerfile: good, tags: [localhost/good:1]}\n  bad: {dockerfile: bad}\n",
     "base": "FROM busybox:stable\nRUN echo base > /base\n",
-    "good": "FROM base\nRUN sleep 0.2; echo '</pre><b>' > /yes\nCOPY base /\n",
+    "good": "FROM base\nRUN sleep 0.2; echo '</pre><b>' > /yes\nCOPY words /\nRUN cat /words\n",
+    "words": "one\n",
     "bad": "FROM base\nRUN echo '<b>some</b> words'; exit 3\nRUN true\n",
 }
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Build, find nothing to do, fail; returns the page of each run."""
+    """Build, find nothing to do, fail, build a change; returns the page of each run."""
     place = tmp_path_factory.mktemp("runs")
     mkbuild = Mkbuild(write(place / "work", RUNS), place / "store", registries(place))
     assert mkbuild.run("good").returncode == 0
     assert mkbuild.run("good").returncode == 0
     assert mkbuild.run("bad").returncode == 1
+    (place / "work" / "words").write_text("two\n")
+    assert mkbuild.run("good").returncode == 0
     mkbuild.registries = None
     found = {}
-    for name, run in (("built", "-3"), ("again", "-2"), ("failed", "latest")):
+    for name, run in zip(
+        ("built", "again", "failed", "changed"), ("-4", "-3", "-2", "latest"), strict=True
+    ):
         found[name] = place / f"{name}.html"
         done = mkbuild.run("log", "--html", str(found[name]), run)
         assert done.returncode == 0, done.stderr
@@ -235,13 +240,35 @@ def test_the_layers_of_a_run_add_up(chromium: Browser, runs: dict[str, Path]) ->
     text = chromium.run("return document.querySelector('.card.image').textContent")
     assert "of the base" in text
     assert "written now" in text
-    assert "COPY base / # buildkit" in text
+    assert "COPY words / # buildkit" in text
     shares = chromium.run(
         "return [...document.querySelectorAll('.strip .part')]"
         ".map((part) => parseFloat(part.getAttribute('width')))"
     )
     assert len(shares) == 4
     assert abs(sum(shares) - 100) < 0.01
+
+
+@pytest.mark.root
+def test_steps_say_why_they_ran(chromium: Browser, runs: dict[str, Path]) -> None:
+    def why(name: str) -> list[list[str]]:
+        chromium.show(runs[name])
+        found: list[list[str]] = chromium.run(
+            "return [...document.querySelectorAll('#list .card')].map((card) => [...card"
+            ".querySelectorAll('.chip, summary .name, .why')].map((part) => part.textContent))"
+        )
+        return found
+
+    first = why("built")
+    assert [parts[0] for parts in first] == ["● ran"] * 4
+    assert {parts[2] for parts in first} == {
+        "base was not built before",
+        "good was not built before",
+    }
+    hits, (copy, run) = why("changed")[:2], why("changed")[2:]
+    assert [parts[0] for parts in hits] == ["✓ hit-local"] * 2
+    assert copy[2].startswith("words: sha256 ")
+    assert run[2].startswith("follows from good:3:1 COPY words")
 
 
 @pytest.mark.root

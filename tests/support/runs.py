@@ -54,7 +54,7 @@ def document(*, ok: bool = True) -> dict[str, Any]:
         "images": [{"platform": "linux/amd64", "digest": DIGEST, "layers": layers}],
     }
     found: dict[str, Any] = {
-        "version": 2,
+        "version": 3,
         "mkbuild": "0",
         "started": "2023-11-14T22:13:20Z",
         "seconds": 10.0,
