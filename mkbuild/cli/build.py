@@ -59,4 +59,8 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
         return 0
     name: str | None = click.get_current_context().obj
     asked = Asked(name, common.mode, common.verbose) if name else None
+    if request.behaviour.interactive:
+        from mkbuild.cli.attend import at_failure
+
+        return at_failure(common, request, lambda: build(request, common.reporter()))
     return build(request, common.reporter(), asked)

@@ -21,7 +21,7 @@ from mkbuild.engine.request import (
     Sources,
     WorkspaceInput,
 )
-from mkbuild.errors import NotYetError, UsageError
+from mkbuild.errors import UsageError
 
 _COMPRESSION: Mapping[str, CompressionChoice] = {
     "no": "none",
@@ -32,8 +32,6 @@ _COMPRESSION: Mapping[str, CompressionChoice] = {
     "gzip": "gzip",
     "zstd": "zstd",
 }
-_NOT_YET = ("interactive",)
-"""Flags that parse, and that the engine cannot obey yet: refused, so that none is ignored."""
 _LONE_ONLY = ("tag", "target", "build_context", "secret", "ssh", "add_host", "replica", "dest")
 _WORKSPACE_ONLY = ("set", "var", "profile", "since")
 
@@ -64,9 +62,6 @@ def make_request(
     for name in ("docker_version", "docker_scheme"):
         if params.get(name):
             click.echo(f"warning: --{name.replace('_', '-')} does nothing here", err=True)
-    for name in _NOT_YET:
-        if params.get(name):
-            raise NotYetError(f"--{name.replace('_', '-')} cannot be obeyed yet")
     given = _Given(params, here)
     lone = [item for item in selection if is_directory(item)]
     if lone and len(selection) > 1:

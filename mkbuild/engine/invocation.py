@@ -15,12 +15,13 @@ from mkbuild.engine.bases import Bases
 from mkbuild.engine.caches import open_caches
 from mkbuild.engine.commits import Commits
 from mkbuild.engine.contexts import Contexts
-from mkbuild.engine.executor import Executor, Failures, StepReport, state_producers
+from mkbuild.engine.executor import Executor, Failures, StepReport
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
 from mkbuild.engine.listings import Listings
 from mkbuild.engine.lock import Pins, open_pins
 from mkbuild.engine.log import Log
+from mkbuild.engine.lost import lost_state, lost_steps
 from mkbuild.engine.planning import Planning
 from mkbuild.engine.preview import Preview, preview
 from mkbuild.engine.reasons import before, not_cached, reasons
@@ -178,7 +179,7 @@ class Invocation:
     def define(self, labels: tuple[str, ...]) -> Side:
         """Say what targets are made of; no cache is asked, so all steps are pending."""
         self.planned = [(label, image) for (label, _), image in self._images(labels).items()]
-        self.resolution = self._resolver().define([image.node for _, image in self.planned])
+        self.resolution = self.resolver().define([image.node for _, image in self.planned])
         return self.side()
 
     def resolve(
@@ -186,7 +187,7 @@ class Invocation:
     ) -> tuple[list[tuple[str, PlannedImage]], Resolution, Resolver]:
         """Plan targets, and look up what is known of them: images (with labels) and their work."""
         images = [(label, image) for (label, _), image in self._images(labels).items()]
-        resolver = self._resolver()
+        resolver = self.resolver()
         resolution = resolver.resolve([image.node for _, image in images])
         self.planned, self.resolution = images, resolution
         return images, resolution, resolver
@@ -238,7 +239,8 @@ class Invocation:
             for platform in self.planning.platforms(label)
         }
 
-    def _resolver(self, forced: frozenset[ActionKey] = frozenset()) -> Resolver:
+    def resolver(self, forced: frozenset[ActionKey] = frozenset()) -> Resolver:
+        """Make what looks things up; ``forced``: steps that must run again."""
         return Resolver(
             contexts=self.contexts,
             states=self.states,
@@ -260,24 +262,44 @@ class Invocation:
     ) -> tuple[Outcomes, frozenset[ActionKey]]:
         """Try once; where cached results turn out to be gone, say which steps must run again."""
         behaviour = self.request.behaviour
-        resolver, phase = self._resolver(forced), self.session.phase
+        resolver, phase = self.resolver(forced), self.session.phase
         with phase("resolve"):
             resolution = resolver.resolve([image.node for image in images.values()])
         self.resolution = resolution
         pending = resolution.pending()
         if pending and behaviour.expect_cached:
             raise not_cached(self.side(), self.past(), pending, self.reasons())
+        why = self.reasons() if pending and behaviour.explain else {}
+        executor, outcome = self.run(resolver, resolution, images, failures, why)
+        lost = lost_steps(outcome, resolution, keep_going=behaviour.keep_going)
+        if outcome.ok:
+            lost = self._lost_files(images, resolution)
+        if lost:
+            return Outcomes(error=local.first_error(outcome)), lost
+        with phase("finish"):
+            return self._finish(images, resolution, executor, outcome, started), lost
+
+    def run(
+        self,
+        resolver: Resolver,
+        resolution: Resolution,
+        images: Mapping[Part, PlannedImage],
+        failures: Failures,
+        why: Mapping[ActionKey, str],
+    ) -> tuple[Executor, Outcome]:
+        """Run what has no result yet, and make the layers of images; see Executor for the rest."""
+        behaviour = self.request.behaviour
         executor = Executor(
             resolver=resolver,
             resolution=resolution,
             states=self.states,
             cache=self.cache,
             policy=self.planning.policy,
-            runner=self._runner,
+            runner=self.runner,
             scratch=self.session.directory,
             emit=self.session.emit,
             replace=self.request.caches.always,
-            why=self.reasons() if pending and behaviour.explain else {},
+            why=why,
             failures=failures,
         )
         weights = {label: target.resources.weight for label, target in self.targets.items()}
@@ -286,7 +308,7 @@ class Invocation:
         kinds = {label: target.compression for label, target in self.targets.items()}
         wanted = [(image, kinds[label]) for (label, _), image in images.items()]
         graph = executor.jobs(wanted, weights, kinds)
-        with phase("run"):
+        with self.session.phase("run"):
             outcome = local.run(
                 graph,
                 executor.execute,
@@ -295,13 +317,7 @@ class Invocation:
                 defers=LostStateError,
                 on_cancel=self._cancel,
             )
-        lost = _lost(outcome, resolution, keep_going=behaviour.keep_going)
-        if outcome.ok:
-            lost = self._lost_files(images, resolution)
-        if lost:
-            return Outcomes(error=local.first_error(outcome)), lost
-        with phase("finish"):
-            return self._finish(images, resolution, executor, outcome, started), lost
+        return executor, outcome
 
     def _lost_files(
         self, images: Mapping[Part, PlannedImage], resolution: Resolution
@@ -311,12 +327,9 @@ class Invocation:
             outputs = (*self.request.publishing.outputs, *self.targets[label].outputs)
             if not any(output.type in {"tar", "local"} for output in outputs):
                 continue
-            state = resolution.state(image.node)
-            try:
-                self.states.index(state)
-                self.states.trees(state)
-            except LostStateError as error:
-                return frozenset([_producer(error, resolution)])
+            lost = lost_state(self.states, resolution.state(image.node), resolution)
+            if lost:
+                return lost
         return frozenset()
 
     def state_of(self, image: PlannedImage) -> StateID:
@@ -343,7 +356,8 @@ class Invocation:
         self.states.close()
         self.registries.close()
 
-    def _runner(self) -> Runner:
+    def runner(self) -> Runner:
+        """Make what runs commands; raises SandboxError."""
         """Make the runner; a second attempt takes the first one's, and what that has taken over."""
         if self._made is None:
             self._made = make_runner(
@@ -480,18 +494,3 @@ def _reports(
         if key in executor.reports:
             found[key] = replace(executor.reports[key], layer=ends.get(key, ""))
     return list(found.values())
-
-
-def _lost(outcome: Outcome, resolution: Resolution, *, keep_going: bool) -> frozenset[ActionKey]:
-    """Return the steps whose cached results turned out to be gone, where it is worth going on."""
-    if outcome.interrupted or (outcome.failed and not keep_going):
-        return frozenset()
-    errors = outcome.deferred.values()
-    return frozenset(_producer(e, resolution) for e in errors if isinstance(e, LostStateError))
-
-
-def _producer(error: LostStateError, resolution: Resolution) -> ActionKey:
-    work = state_producers(resolution).get(error.state)
-    if work is None:
-        raise BuildError(str(error)) from error
-    return work.key

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mkbuild.buildfile.interpolate import resolve_inputs
@@ -17,7 +18,8 @@ from mkbuild.oci.model import Platform
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import Policy
 from mkbuild.plan.options import PlanOptions
-from mkbuild.plan.planner import plan
+from mkbuild.plan.place import Place
+from mkbuild.plan.planner import plan, plan_command
 
 DEFAULT_EPOCH = 315532800
 """1980-01-01T00:00:00Z: zip files can hold nothing earlier."""
@@ -60,16 +62,31 @@ class Planning:
         key = (label, platform)
         if key not in self._planned:
             options = self._options(target, platform)
-            outsides = TargetOutsides(
-                target,
-                find_target=lambda name: self._find(target, name),
-                planned=self.plan,
-                registry=lambda ref, plat: self._bases.image(ref, plat, target.pull),
-                layout=self._bases.layout,
-                known=[other for other in self.targets if other != label],
-            )
-            self._planned[key] = plan(self.dockerfiles.read(target), options, outsides)
+            dockerfile = self.dockerfiles.read(target)
+            self._planned[key] = plan(dockerfile, options, self._outsides(target))
         return self._planned[key]
+
+    def plan_command(
+        self, label: str, platform: Platform, place: Place, stage: str = ""
+    ) -> PlannedImage:
+        """Plan a RUN at a place of a target's Dockerfile, see ``planner.plan_command``.
+
+        ``stage``: whose end is meant where the place has no line; empty for the target's own.
+        """
+        target = self.targets[label]
+        options = self._options(replace(target, target=stage or target.target), platform)
+        dockerfile = self.dockerfiles.read(target)
+        return plan_command(dockerfile, options, self._outsides(target), place)
+
+    def _outsides(self, target: Target) -> TargetOutsides:
+        return TargetOutsides(
+            target,
+            find_target=lambda name: self._find(target, name),
+            planned=self.plan,
+            registry=lambda ref, plat: self._bases.image(ref, plat, target.pull),
+            layout=self._bases.layout,
+            known=[other for other in self.targets if other != target.label],
+        )
 
     def _find(self, target: Target, name: str) -> str | None:
         found = self._names.find(target, name)

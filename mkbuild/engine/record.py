@@ -42,7 +42,7 @@ def describe(  # noqa: PLR0913 -- what a run consists of
     targets: Mapping[str, Mapping[str, Any]],
     recorder: Recorder,
 ) -> dict[str, Any]:
-    """Return a run as JSON objects; ``error`` is what ended it early.
+    """Return a run as JSON objects; ``error`` is what ended it early, at ``place`` in a file.
 
     ``steps``: by definition key, each with its key's components, so that the first one that
     differs can be named later. ``order``: the keys of each target's steps. ``bases`` and ``images``
@@ -57,6 +57,7 @@ def describe(  # noqa: PLR0913 -- what a run consists of
         "seconds": round(time.time() - started, 3),
         "ok": error is None,
         "error": _what_happened(error) if error else "",
+        "place": _where(error),
         "directory": directory,
         "workspace": workspace,
         "arguments": list(arguments),
@@ -73,6 +74,10 @@ def _what_happened(error: BaseException) -> str:
     if isinstance(error, CancelledError | KeyboardInterrupt):
         return "interrupted"
     return (error.message if isinstance(error, MkbuildError) else "") or type(error).__name__
+
+
+def _where(error: BaseException | None) -> str:
+    return str(error.location or "") if isinstance(error, MkbuildError) else ""
 
 
 def _steps(

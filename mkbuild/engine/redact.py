@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+HIDDEN = "***"
 _SECRET_FLAGS = ("--redis-cache-password", "--http-cache-header", "--build-arg")
 
 
@@ -12,9 +13,9 @@ def redacted(argv: Sequence[str]) -> list[str]:
     for word in argv:
         flag, equals, _ = word.partition("=")
         if hide:
-            shown.append("***")
+            shown.append(HIDDEN)
         elif flag in _SECRET_FLAGS and equals:
-            shown.append(f"{flag}=***")
+            shown.append(f"{flag}={HIDDEN}")
         else:
             shown.append(word)
         hide = not hide and word in _SECRET_FLAGS

@@ -2,10 +2,11 @@
 
 import os
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from mkbuild.action import StateID
 from mkbuild.errors import StepError
@@ -21,7 +22,17 @@ from mkbuild.oci import platform as platforms
 from mkbuild.plan.actions import Action, Node, RunBody
 from mkbuild.plan.keys import Policy
 from mkbuild.sandbox.limits import Limits, Places
-from mkbuild.sandbox.spec import Network, Output, RunOutcome, RunSpec, Sandbox
+from mkbuild.sandbox.spec import (
+    MountSpec,
+    Network,
+    Output,
+    Relay,
+    RunOutcome,
+    RunSpec,
+    Sandbox,
+)
+
+Rootfs: TypeAlias = OverlayRootfs | TreeRootfs | ModifyfsRootfs
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,36 @@ class Runner:
         self, action: Action, state_of: Callable[[Node], StateID], scratch: Path, output: Output
     ) -> RunResult:
         """Run a command; raises StepError where it fails, and whatever its inputs raise."""
+        with self._ready(action, state_of, scratch) as (spec, root):
+            outcome = self._sandbox.run(spec, output)
+            if outcome.status != 0:
+                raise _failed(action, outcome, self._settings.limits(action.target)[0])
+            diff = root.collect(self._settings.policy(action.target).epoch)
+        return RunResult(diff, outcome.lossy)
+
+    def attend(  # noqa: PLR0913 -- one call, all of it named
+        self,
+        action: Action,
+        state_of: Callable[[Node], StateID],
+        scratch: Path,
+        *,
+        mounts: tuple[MountSpec, ...],
+        output: Output,
+        relay: Relay | None,
+    ) -> int:
+        """Run a command for somebody who watches, and keep nothing of it; returns its status.
+
+        ``mounts``: what it finds besides the action's. ``relay``: serves its terminal.
+        """
+        with self._ready(action, state_of, scratch) as (spec, _):
+            given = replace(spec, mounts=(*spec.mounts, *mounts))
+            return self._sandbox.run(given, output, relay).status
+
+    @contextmanager
+    def _ready(
+        self, action: Action, state_of: Callable[[Node], StateID], scratch: Path
+    ) -> Iterator[tuple[RunSpec, Rootfs]]:
+        """Make all real that a command finds around it; raises whatever its inputs raise."""
         body = action.body
         assert isinstance(body, RunBody)  # noqa: S101 -- the caller dispatches
         self._check(action, body)
@@ -99,13 +140,9 @@ class Runner:
                 rlimits=places.rlimits(limits),
                 **root.fields(),
             )
-            outcome = self._sandbox.run(spec, output)
-            if outcome.status != 0:
-                raise _failed(action, outcome, limits)
-            diff = root.collect(self._settings.policy(action.target).epoch)
-        return RunResult(diff, outcome.lossy)
+            yield spec, root
 
-    def _rootfs(self, parent: StateID) -> OverlayRootfs | TreeRootfs | ModifyfsRootfs:
+    def _rootfs(self, parent: StateID) -> Rootfs:
         settings = self._settings
         if settings.takeover is not None:
             return ModifyfsRootfs(settings.takeover, self._states, parent)

@@ -3,7 +3,7 @@
 Stages are planned on demand, so one that nothing needs is never looked at, nor is its base.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
@@ -15,10 +15,11 @@ from mkbuild.oci import platform as platforms
 from mkbuild.oci import reference as references
 from mkbuild.oci.model import ContainerConfig, ImageConfig, Platform
 from mkbuild.plan import keys, scope
-from mkbuild.plan.actions import CONTEXT, Action, Base, ContextInput, CopyStep, Node
+from mkbuild.plan.actions import CONTEXT, Action, Base, ContextInput, CopyStep, Node, RunBody
 from mkbuild.plan.cycles import refuse_cycles
 from mkbuild.plan.image import Link, PlannedImage
 from mkbuild.plan.options import Outsides, PlanOptions
+from mkbuild.plan.place import Place
 from mkbuild.plan.stage import StageBuilder
 
 SCRATCH = "scratch"
@@ -27,7 +28,7 @@ SCRATCH = "scratch"
 def plan(dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides) -> PlannedImage:
     """Plan one image; raises DockerfileError and whatever ``outsides`` raises, located."""
     planner = _Planner(dockerfile, options, outsides)
-    image = planner.stage(planner.target()).image
+    image = planner.stage(planner.end).image
     config = image.config
     if options.labels:
         labels = {**config.config.labels, **options.labels}
@@ -50,6 +51,22 @@ def plan(dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides) -> Pl
     return replace(image, config=config, chain=chain, epoch=planner.epoch())
 
 
+def plan_command(
+    dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides, place: Place
+) -> PlannedImage:
+    """Plan a stage as far as a place, and a RUN that stands there; raises as :func:`plan` does.
+
+    The RUN is the one that stands there, or else has no words; the image's last action is it.
+    """
+    planner = _Planner(dockerfile, options, outsides, place)
+    image = planner.stage(planner.end).image
+    if isinstance(image.node, Base) or not isinstance(image.node.body, RunBody):
+        stage = dockerfile.stages[planner.end]
+        message = f"a context takes the place of stage {stage.name}, none of whose steps is done"
+        raise DockerfileError(message, location=stage.start.location)
+    return image
+
+
 def scratch(platform: Platform) -> PlannedImage:
     """Return the image that holds nothing."""
     base = Base(keys.base_state((), platform), SCRATCH, platform)
@@ -68,8 +85,16 @@ class _Planned:
 
 
 class _Planner:
-    def __init__(self, dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides) -> None:
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        options: PlanOptions,
+        outsides: Outsides,
+        place: Place | None = None,
+    ) -> None:
+        """``place``: where the stage that is planned ends early, with a RUN."""
         self.dockerfile = dockerfile
+        self.place = place
         self.options = options
         self.outsides = outsides
         self.proxy = scope.proxy_environment(options.args)
@@ -93,6 +118,7 @@ class _Planner:
                 self._check_sources(statement)
         refuse_cycles(dockerfile, self._index)
         self.done: dict[int, _Planned] = {}
+        self.end = place.stage(dockerfile) if place is not None and place.line else self.target()
 
     def _head(self, stage: Stage, named: dict[str, int]) -> None:
         """Expand a FROM line, and see whether it names an earlier stage."""
@@ -193,7 +219,10 @@ class _Planner:
             no_cache=self.options.no_cache or stage.name in self.options.no_cache_stages,
         )
         triggers = self._triggers(start.triggers, stage)
-        for statement in (*triggers, *stage.statements):
+        statements: Iterable[Statement] = (*triggers, *stage.statements)
+        if self.place is not None and index == self.end:
+            statements = self.place.cut(stage, statements)
+        for statement in statements:
             builder.apply(statement)
         return _Planned(builder.image, builder.args, builder.env, own, start.platform)
 

@@ -83,6 +83,11 @@ def load(fd: int) -> "Wire":
     """Read what is to be run from the build, and close the descriptor."""
     with open(fd, "rb") as stream:
         wire: Wire = marshal.load(stream)  # noqa: S302 - from the build itself
+    for channel in map(int, sys.argv[4:]):
+        from mkbuild.sandbox import terminal  # now: inside, its file is out of reach
+
+        terminal.hold(channel)
+        wire["terminal"] = channel
     return wire
 
 
@@ -250,6 +255,11 @@ def _hand_over_listener(spec: "Wire", listeners: int) -> None:
 
 def standard_streams(spec: "Wire") -> None:
     """Open the RUN's own /dev/null, not the host's: a descriptor can be used to chmod it."""
+    if spec["terminal"] >= 0:
+        from mkbuild.sandbox import terminal
+
+        terminal.take(spec)
+        return
     if spec["stdin"]:
         fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
         with open(os.dup(fd), "wb") as stream:

@@ -5,7 +5,7 @@ import os
 from mkbuild.errors import SandboxError
 from mkbuild.sandbox import process, seccomp, wire
 from mkbuild.sandbox.namespace import in_user_namespace
-from mkbuild.sandbox.spec import Output, RunOutcome, RunSpec
+from mkbuild.sandbox.spec import Output, Relay, RunOutcome, RunSpec
 
 
 class ChrootSandbox:
@@ -25,12 +25,14 @@ class ChrootSandbox:
         self._runs = process.Runs()
         self._userns = in_user_namespace()
 
-    def run(self, spec: RunSpec, output: Output) -> RunOutcome:
+    def run(self, spec: RunSpec, output: Output, relay: Relay | None = None) -> RunOutcome:
         """Run one command to its end."""
         if not spec.tree or not spec.work:
             raise SandboxError("the chroot sandbox needs a whole tree and a work directory")
         packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=False)
-        return process.run(self._runs, "chroot_child.main", packed, output, spec.held)
+        return process.run(
+            self._runs, "chroot_child.main", packed, output, keep=spec.held, relay=relay
+        )
 
     def cancel(self) -> None:
         """End everything that runs."""

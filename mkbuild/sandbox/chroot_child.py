@@ -143,8 +143,12 @@ def _command(spec: Wire, report: Report, groups: Groups, root: int) -> NoReturn:
         os.setsid()
         syscalls.die_with_parent()
         groups.join()
+        outside = root >= 0 and spec["terminal"] >= 0
+        if outside:  # an emulated /dev gives no terminals
+            standard_streams(spec)
         _change_root(root)
-        standard_streams(spec)
+        if not outside:
+            standard_streams(spec)
         syscalls.reset_signals()
         syscalls.join_new_session_keyring()
         privileges.limit(spec["rlimits"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mkbuild.sandbox import process, seccomp, wire
-from mkbuild.sandbox.spec import Output, RunOutcome, RunSpec
+from mkbuild.sandbox.spec import Output, Relay, RunOutcome, RunSpec
 
 _INITIAL = 0xEFFFFFFD
 """Inode of the first user namespace (PROC_USER_INIT_INO): the same on every Linux since 3.8."""
@@ -38,10 +38,10 @@ class NamespaceSandbox:
         self._program = seccomp.program(os.uname().machine, one_id=self._one_id)
         self._runs = process.Runs()
 
-    def run(self, spec: RunSpec, output: Output) -> RunOutcome:
+    def run(self, spec: RunSpec, output: Output, relay: Relay | None = None) -> RunOutcome:
         """Run one command to its end."""
         packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=self._one_id)
-        outcome = process.run(self._runs, "child.main", packed, output, spec.held)
+        outcome = process.run(self._runs, "child.main", packed, output, keep=spec.held, relay=relay)
         if self._one_id and (spec.uid or spec.gid):
             return replace(outcome, lossy=True)
         return outcome

@@ -4,6 +4,7 @@ import io
 import marshal
 import os
 import select
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from mkbuild.errors import CancelledError, SandboxError
 from mkbuild.sandbox import launch
-from mkbuild.sandbox.spec import Output, RunOutcome
+from mkbuild.sandbox.spec import Output, Relay, RunOutcome
 
 _CHUNK = 1 << 16
 _EPERM, _ENODEV, _ENOSPC, _ENOSYS = 1, 19, 28, 38
@@ -79,13 +80,20 @@ class Runs:
                 self._held.pop().close()
 
 
-def run(
-    runs: Runs, function: str, wire: bytes, output: Output, keep: tuple[int, ...] = ()
+def run(  # noqa: PLR0913 -- one call, all of it named
+    runs: Runs,
+    function: str,
+    wire: bytes,
+    output: Output,
+    *,
+    keep: tuple[int, ...] = (),
+    relay: Relay | None = None,
 ) -> RunOutcome:
     """Run what ``wire`` describes in a fresh process and wait until nothing of it is left.
 
     ``function`` is a function of a module of this package, as ``module.name``. ``keep``:
-    descriptors that the supervisor keeps open to its end.
+    descriptors that the supervisor keeps open to its end. ``relay`` as in
+    :class:`mkbuild.sandbox.spec.Sandbox`.
     """
     life, end = os.pipe()
     held = Held(end)
@@ -97,7 +105,9 @@ def run(
         open_here += [spec, report, report_end]
         _write(spec, wire)
         module, _, name = function.rpartition(".")
-        fds = (spec, life, report_end)
+        pair = [end.detach() for end in socket.socketpair()] if relay else []
+        open_here += pair
+        fds = (spec, life, report_end, *pair[1:])
         process = subprocess.Popen(
             launch.function(f"mkbuild.sandbox.{module}", name, *map(str, fds)),
             stdin=subprocess.DEVNULL,
@@ -109,10 +119,13 @@ def run(
             env=launch.environment(),
             start_new_session=True,
         )
-        open_here.remove(report_end)
-        os.close(report_end)  # else its end would never be seen
+        for fd in fds[2:]:  # else their ends would never be seen
+            open_here.remove(fd)
+            os.close(fd)
         with process:
             try:
+                if relay is not None:
+                    _relay(pair[0], relay)
                 said = _pump(process, report, output)
             finally:
                 # the supervisor ends when it has nothing to watch, also where output() raised
@@ -124,6 +137,17 @@ def run(
     if cancelled:
         raise CancelledError("cancelled")
     return _outcome(said, process.returncode)
+
+
+def _relay(channel: int, relay: Relay) -> None:
+    """Receive the other end of the command's terminal, where it gets so far, and serve it."""
+    with socket.socket(fileno=os.dup(channel)) as receiver:
+        _, descriptors, _, _ = socket.recv_fds(receiver, 1, 1)
+    for descriptor in descriptors:
+        try:
+            relay(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _write(fd: int, data: bytes) -> None:

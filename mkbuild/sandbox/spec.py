@@ -102,6 +102,9 @@ class RunOutcome:
 Output = Callable[[int, bytes], None]
 """Receives (1 for stdout or 2 for stderr, some bytes), from one thread at a time."""
 
+Relay = Callable[[int], None]
+"""Is given the other end of a command's terminal, and returns when the command has let go of it."""
+
 
 class Sandbox(Protocol):
     """Runs commands; every mount, process and temporary file of a run is gone when it returns.
@@ -115,8 +118,12 @@ class Sandbox(Protocol):
         """``namespace`` or ``chroot`` or ``modifyfs``."""
         ...
 
-    def run(self, spec: RunSpec, output: Output) -> RunOutcome:
-        """Run the command to its end; a status other than 0 is an outcome, not an error."""
+    def run(self, spec: RunSpec, output: Output, relay: Relay | None = None) -> RunOutcome:
+        """Run the command to its end; a status other than 0 is an outcome, not an error.
+
+        ``relay``: the command has a terminal of its own for standard input and output, which is
+        its controlling terminal; ``output`` then gets nothing. Called from the same thread.
+        """
         ...
 
     def cancel(self) -> None:

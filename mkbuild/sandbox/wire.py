@@ -29,7 +29,8 @@ class WireMount(TypedDict):
 class Wire(TypedDict):
     """A :class:`RunSpec` and what the sandbox adds: the filter, and what the machine is like.
 
-    ``files`` are mounted, never part of the result: /etc/hosts, /etc/resolv.conf.
+    ``files`` are mounted, never part of the result: /etc/hosts, /etc/resolv.conf. ``terminal``: a
+    socket that wants the other end of the command's terminal; -1 where it is to have none.
     """
 
     argv: tuple[str, ...]
@@ -53,6 +54,7 @@ class Wire(TypedDict):
     filter: bytes
     userns: bool
     one_id: bool
+    terminal: int
 
 
 def _mount(mount: "MountSpec") -> WireMount:
@@ -96,5 +98,6 @@ def pack(spec: "RunSpec", *, program: bytes, userns: bool, one_id: bool) -> byte
         "filter": program,
         "userns": userns,
         "one_id": one_id,
+        "terminal": -1,
     }
     return marshal.dumps(dict(wire))

@@ -43,11 +43,11 @@ class Mkbuild:
 
     def command(self, *args: str) -> list[str]:
         """Return the whole command line."""
-        given = [*self.prefix, sys.executable, "-m", "mkbuild", *args]
-        given += ["--storage", str(self.storage)]
+        ours = ["--storage", str(self.storage)]
         if self.registries is not None:
-            given += ["--registries", str(self.registries)]
-        return given
+            ours += ["--registries", str(self.registries)]
+        at = args.index("--") if "--" in args else len(args)
+        return [*self.prefix, sys.executable, "-m", "mkbuild", *args[:at], *ours, *args[at:]]
 
     @property
     def env(self) -> dict[str, str]:

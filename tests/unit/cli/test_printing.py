@@ -50,8 +50,3 @@ def test_a_lone_dockerfile(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nothing_matches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["x*", "--list"]) == 4
     assert "error: 'x*' matches no target" in capsys.readouterr().err
-
-
-def test_what_cannot_be_obeyed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["all", "--interactive"]) == 2
-    assert "yet" in capsys.readouterr().err
