@@ -52,11 +52,12 @@ def command(selection: tuple[str, ...], against: str | None, as_json: bool, **pa
     for number, answer in enumerate(answers):
         if number and (answer.reasons or answers[number - 1].reasons):
             click.echo()
-        for line in _lines(answer, verbose=common.verbose):
+        for line in lines(answer, verbose=common.verbose):
             click.echo(line)
 
 
-def _lines(answer: "Answer", *, verbose: bool) -> Iterator[str]:
+def lines(answer: "Answer", *, verbose: bool) -> Iterator[str]:
+    """Write an answer, for 80 columns."""
     yield from text.wrap(_head(answer), "")
     most = len(answer.reasons) if verbose else 1
     for reason in answer.reasons[:most]:

@@ -135,6 +135,8 @@ class Invocation:
         """The images of a build, by target, as soon as they are planned."""
         self.resolution: Resolution | None = None
         """Of the last attempt, from when it is known."""
+        self.why: Mapping[ActionKey, str] = {}
+        """Of each step that this attempt began without a result for."""
         self.listings = Listings(session.storage)
         self._made: Made | None = None
 
@@ -267,9 +269,10 @@ class Invocation:
             resolution = resolver.resolve([image.node for image in images.values()])
         self.resolution = resolution
         pending = resolution.pending()
+        self.why = self.reasons() if pending else {}
         if pending and behaviour.expect_cached:
-            raise not_cached(self.side(), self.past(), pending, self.reasons())
-        why = self.reasons() if pending and behaviour.explain else {}
+            raise not_cached(self.side(), self.past(), pending, self.why)
+        why = self.why if behaviour.explain else {}
         executor, outcome = self.run(resolver, resolution, images, failures, why)
         lost = lost_steps(outcome, resolution, keep_going=behaviour.keep_going)
         if outcome.ok:

@@ -12,8 +12,8 @@ from pathlib import Path
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 
-KEPT = 4000
-"""How many stay: those that were written last."""
+KEPT = 10_000
+"""How many stay: those that somebody asked for last."""
 
 
 class Listings:
@@ -36,8 +36,14 @@ class Listings:
         return self._known[digest]
 
     def has(self, digest: Digest) -> bool:
-        """Whether a listing is there."""
-        return digest in self._known or self._path(digest).exists()
+        """Whether a listing is there; it counts as used."""
+        if digest in self._known:
+            return True
+        try:
+            os.utime(self._path(digest))
+        except FileNotFoundError:
+            return False
+        return True
 
     def hold(self, digest: Digest, listing: Mapping[str, str]) -> None:
         """Know a listing, which :meth:`keep` will write."""

@@ -22,8 +22,12 @@ _MOST_LINKS = 4
 def before(records: Mapping[str, Record]) -> Side:
     """Return what some targets (by label) consisted of when they were built, newest first."""
     found = Side()
-    for label, record in sorted(records.items(), key=lambda item: item[1].name, reverse=True):
-        found = found.over(read_side(record.document).of(label))
+    by_name = {record.name: record for record in records.values()}
+    for name in sorted(by_name, reverse=True):
+        side = read_side(by_name[name].document)
+        for label, record in records.items():
+            if record.name == name:
+                found = found.over(side.of(label))
     return found
 
 

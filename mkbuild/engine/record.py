@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mkbuild import __version__
+from mkbuild.action import ActionKey
 from mkbuild.engine.log import VERSION
 from mkbuild.engine.resolution import Resolution
 from mkbuild.engine.side import document_of
@@ -39,16 +40,17 @@ def describe(  # noqa: PLR0913 -- what a run consists of
     images: Iterable[tuple[str, PlannedImage]],
     resolution: Resolution | None,
     side: Side,
+    why: Mapping[ActionKey, str],
     targets: Mapping[str, Mapping[str, Any]],
     recorder: Recorder,
 ) -> dict[str, Any]:
     """Return a run as JSON objects; ``error`` is what ended it early, at ``place`` in a file.
 
     ``steps``: by definition key, each with its key's components, so that the first one that
-    differs can be named later. ``order``: the keys of each target's steps. ``bases`` and ``images``
-    are the rest of ``side``, which is empty where nothing was resolved. ``workspace``: where the
-    root build file is, or the context of a lone Dockerfile; labels count within it. Times are in
-    seconds, ``begin`` of anything since the run started.
+    differs can be named later, and with ``why`` it had no result. ``order``: the keys of each
+    target's steps. ``bases`` and ``images`` are the rest of ``side``, which is empty where nothing
+    was resolved. ``workspace``: where the root build file is, or the context of a lone Dockerfile;
+    labels count within it. Times are in seconds, ``begin`` of anything since the run started.
     """
     return {
         "version": VERSION,
@@ -64,7 +66,7 @@ def describe(  # noqa: PLR0913 -- what a run consists of
         "git": dict(git),
         "wanted": list(wanted),
         "targets": {label: dict(target) for label, target in targets.items()},
-        **_steps(images, resolution, side, _timing(recorder, started)),
+        **_steps(images, resolution, side, why, _timing(recorder, started)),
         **document_of(side),
         **_rest(recorder.events, started),
     }
@@ -84,6 +86,7 @@ def _steps(
     images: Iterable[tuple[str, PlannedImage]],
     resolution: Resolution | None,
     side: Side,
+    why: Mapping[ActionKey, str],
     timing: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, dict[str, Any]]:
     steps: dict[str, dict[str, Any]] = {}
@@ -109,6 +112,7 @@ def _steps(
                     "components": side.steps[work.key].components,
                     "args": sorted(side.steps[work.key].args),
                     "origins": list(side.steps[work.key].origins),
+                    "why": why.get(work.key, ""),
                     **timing.get(work.key, _SKIPPED),
                 }
     return {"order": order, "steps": steps}

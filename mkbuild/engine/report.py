@@ -75,6 +75,7 @@ class Report:
             images=invocation.planned if invocation else (),
             resolution=invocation.resolution if invocation else None,
             side=invocation.side() if invocation else Side(),
+            why=invocation.why if invocation else {},
             targets={t.label: {**metadata(t), "images": contents(t)} for t in self.targets},
             recorder=self.recorder,
         )
