@@ -62,7 +62,9 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
     metavar="[TARGET… | what-ran [RUN] | critical-path [RUN]]",
     shell_complete=_complete,
 )
-@option("-n", "--number", group=_SHOWN, type=click.IntRange(min=1), metavar="N", help="So many.")
+@option(
+    "-n", "--number", group=_SHOWN, type=click.IntRange(min=1), metavar="N", help="The last N (20)."
+)
 @option("--json", "as_json", group=_SHOWN, is_flag=True, help="As JSON.")
 @option("--html", group=_SHOWN, metavar="FILE", help="Write RUN as a page to look at.")
 @common_options

@@ -97,7 +97,13 @@ class Report:
         error: BaseException | None,
         warn: Callable[[str], None],
     ) -> None:
-        place = github.placed(self._request.directory, os.environ)
+        directory = self._request.directory
+        known = github.placed(directory, os.environ)
+
+        def place(file: str) -> str:
+            # inline Dockerfiles and those of git contexts are no files of the checkout
+            return known(file) if Path(directory, file).is_file() else ""
+
         found = github.annotations(document, place)
         if not found and isinstance(error, MkbuildError) and not isinstance(error, CancelledError):
             where = error.location
@@ -112,7 +118,9 @@ class Report:
         for name, text in texts.items():
             if os.environ.get(name):
                 try:
-                    with Path(os.environ[name]).open("a", encoding="utf-8") as stream:
+                    with Path(os.environ[name]).open(
+                        "a", encoding="utf-8", errors="replace"
+                    ) as stream:
                         stream.write(text)
                 except OSError as problem:
                     warn(f"{name}: {problem}")

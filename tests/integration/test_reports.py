@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,6 +20,7 @@ from mkbuild.engine.schemas import SCHEMAS
 from mkbuild.progress.timeline import critical_path, read
 from tests.support.bases import bases
 from tests.support.command import Mkbuild
+from tests.support.registry import RealRegistry
 
 pytestmark = pytest.mark.root
 
@@ -277,6 +279,16 @@ def test_a_workflow_in_which_nothing_changed(workflow: Path) -> None:
     assert (workflow / "GITHUB_OUTPUT").read_text().count("digest<<") == 2
 
 
+def test_a_failure_that_no_file_has(workflow: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inline = BUILD.replace(
+        "dockerfile: bad.Dockerfile", 'dockerfile_inline: "FROM busybox:stable\\nRUN false"'
+    )
+    (workflow / "work" / "BUILD.yaml").write_text(inline)
+    assert main(["bad"]) == 1
+    (command,) = commands(capsys)
+    assert command.startswith("::error title=bad%3A RUN false::")
+
+
 def test_mistakes_in_build_files_are_annotated(
     workflow: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,6 +296,44 @@ def test_mistakes_in_build_files_are_annotated(
     assert main([]) == 2
     (command,) = commands(capsys)
     assert command.startswith("::error file=work/BUILD.yaml,line=3,title=mkbuild::")
+
+
+def test_a_record_says_which_cache_had_a_step(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = "cache: {remotes: [{type: directory, path: ../shared}]}\n"
+    (workspace / "BUILD.yaml").write_text(BUILD + cache)
+    assert main([]) == 0
+    monkeypatch.setenv("MKBUILD_STORAGE", str(workspace.parent / "other"))
+    assert main([]) == 0
+    found = json.loads(out(capsys, "log", "what-ran", "--json"))
+    assert {step["status"] for step in found["steps"]} == {"hit-remote"}
+    assert all("shared" in step["source"] for step in found["steps"])
+    assert out(capsys, "log", "what-ran").count("from ") == 3
+
+
+@pytest.mark.registry
+def test_a_record_says_what_was_pushed(workspace: Path, registry: RealRegistry) -> None:
+    text = BUILD.replace("localhost:1/", f"{registry.address}/")
+    (workspace / "BUILD.yaml").write_text(text)
+    assert main(["--push", "--trace", "trace.json"]) == 0
+    assert main(["--push"]) == 0
+    second, first = (run.record.document for run in islice(log(workspace).runs(), 2))
+    name = f"{registry.address}/acme/good:1"
+    digest = first["targets"]["good"]["containerimage.digest"]
+    assert first["published"] == [{"name": name, "digest": digest, "moved": True}]
+    assert second["published"] == [{"name": name, "digest": digest, "moved": False}]
+    pushed = {t["what"]: t for t in first["transfers"] if t["verb"] == "push"}
+    layers = {layer["digest"]: layer["size"] for layer in first["layers"]}
+    assert len(layers) == 3
+    assert layers.items() <= {digest: t["size"] for digest, t in pushed.items()}.items()
+    assert all(
+        0 < t["begin"] <= t["begin"] + t["seconds"] < first["seconds"] for t in pushed.values()
+    )
+    assert second["transfers"] == []
+    events = trace_of(workspace / "trace.json")
+    assert events["publish"]["dur"] > 0
+    assert sum(name.startswith("push ") for name in events) == len(pushed)
 
 
 def validated(name: str, document: Any) -> Any:
