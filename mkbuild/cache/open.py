@@ -34,7 +34,9 @@ _SCHEMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Remote:
+class OpenRemote:
+    """A back end: its entries, its blobs where it keeps any, up to ``limit`` bytes each."""
+
     store: KeyValue
     blobs: BlobCarrier | None
     limit: int | None = None
@@ -83,8 +85,7 @@ def _tier(settings: RemoteSettings, client_for: ClientFor, warn: Callable[[str],
         if not _SCOPE.match(scope):
             message = f"cannot use the cache scope {scope!r}"
             raise UsageError(message, hint="up to 40 of a-z, 0-9, dot, underscore and dash")
-    _check_scheme(settings)
-    remote = _open(settings, client_for)
+    remote = open_remote(settings, client_for)
     health = Health(remote.store.name, warn)
     cache = KeyValueActionCache(
         remote.store,
@@ -125,8 +126,10 @@ def _check_scheme(settings: RemoteSettings) -> None:
         raise UsageError(message, hint="it begins with " + " or ".join(sorted(schemes)) + "://")
 
 
-def _open(settings: RemoteSettings, client_for: ClientFor) -> _Remote:
-    """Make a back end; its module is imported only now, since few runs need any."""
+def open_remote(settings: RemoteSettings, client_for: ClientFor) -> OpenRemote:
+    """Make a back end; opens no connection. Raises UsageError for settings that make no sense."""
+    # Modules are imported only now, since few runs need any.
+    _check_scheme(settings)
     aging, writable = Aging(settings.ttl), settings.writable
     match settings.kind:
         case "redis":
@@ -135,18 +138,18 @@ def _open(settings: RemoteSettings, client_for: ClientFor) -> _Remote:
             redis = RedisCache(
                 settings.place, ttl=settings.ttl, password=settings.password, writable=writable
             )
-            return _Remote(redis, redis, BLOB_LIMIT)
+            return OpenRemote(redis, redis, BLOB_LIMIT)
         case "http":
             from mkbuild.cache.http import HttpCache
 
             http = HttpCache(
                 settings.place, aging=aging, headers=settings.headers, writable=writable
             )
-            return _Remote(http, http)
+            return OpenRemote(http, http)
         case "makisu":
             from mkbuild.cache.makisu import MakisuKeyValue
 
-            return _Remote(
+            return OpenRemote(
                 MakisuKeyValue(
                     settings.place, aging=aging, headers=settings.headers, writable=writable
                 ),
@@ -156,7 +159,7 @@ def _open(settings: RemoteSettings, client_for: ClientFor) -> _Remote:
             from mkbuild.cache.directory import DirectoryCache
 
             directory = DirectoryCache(Path(settings.place), aging=aging, writable=writable)
-            return _Remote(directory, directory)
+            return OpenRemote(directory, directory)
         case "registry":
             from mkbuild.cache.registry import RegistryCache
 
@@ -171,6 +174,6 @@ def _open(settings: RemoteSettings, client_for: ClientFor) -> _Remote:
                 writable=writable,
                 mount_from=settings.mount_from,
             )
-            return _Remote(registry, registry)
+            return OpenRemote(registry, registry)
         case _:
             assert_never(settings.kind)

@@ -3,17 +3,22 @@
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+import textwrap
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mkbuild.cli import flags
 from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.network import network_checks
 from mkbuild.cli.options import Command, option
+from mkbuild.engine.checks import Check
 from mkbuild.errors import ChecksFailedError
 from mkbuild.progress.text import size
 
+_WIDTH = 79
 _LEAST_FREE = 2_000_000_000
 _SUBIDS = (
     "newuidmap (package uidmap) and lines in /etc/subuid and /etc/subgid: usermod --add-subuids"
@@ -28,21 +33,18 @@ _FIXES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line: what was looked at, how it is, whether that will do, and the fix where not."""
-
-    name: str
-    works: bool
-    detail: str
-    fix: str = ""
-
-
 @click.command(cls=Command)
 @option("--json", "as_json", group="What is shown", is_flag=True, help="As JSON.")
+@flags.workspace_flags
+@flags.registry_flags
+@flags.shared_cache_flags
 @common_options
 def command(as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
     """Say what this machine can do, and how to fix what it cannot.
+
+    Where there is a build file, also whether its registries and shared caches answer, and let this
+    user in; none is waited for longer than a few seconds. A cache that is written gets an entry
+    ``doctor-check``.
 
     Exit status 3 where no sandbox works, so that no RUN can.
     """
@@ -52,6 +54,7 @@ def command(as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
     common = take_common(params)
     checks = [*_kernel(common.storage), *_surroundings(common.storage)]
     sandboxes = modes(common.storage)
+    checks += network_checks(common, params)
     if as_json:
         found = [asdict(check) for check in checks]
         found += [
@@ -97,10 +100,24 @@ def _surroundings(storage: Path) -> list[Check]:
 
 
 def _lines(checks: list[Check]) -> list[str]:
+    """Write a table that fits 80 columns: what is longer goes on below itself."""
     width = max(len(check.name) for check in checks)
+    indent = " " * (width + 6)
     lines: list[str] = []
     for check in checks:
-        lines.append(f"{'ok' if check.works else 'no':3} {check.name:{width}}  {check.detail}")
+        head = f"{'ok' if check.works else 'no':3} {check.name:{width}}  "
+        lines += _wrapped(check.detail, head, indent)
         if check.fix:
-            lines.append(f"{'':3} {'':{width}}  fix: {check.fix}")
+            lines += _wrapped(f"fix: {check.fix}", indent, indent)
     return lines
+
+
+def _wrapped(text: str, first: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

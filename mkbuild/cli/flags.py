@@ -112,13 +112,7 @@ result_flags = combine(
     option("--junit", group=RESULT, metavar="FILE", help="Write the run as JUnit XML."),
 )
 
-cache_flags = combine(
-    option("-B", "--always", group=CACHE, is_flag=True, help="Run all again, replace entries."),
-    option("--no-cache", group=CACHE, is_flag=True, help="Use no cached step."),
-    option(
-        "--no-cache-filter", group=CACHE, multiple=True, metavar="STAGE", help="… of these stages."
-    ),
-    option("--local-cache-ttl", group=CACHE, metavar="TIME", help="0 disables (336h)."),
+shared_cache_flags = combine(
     option("--redis-cache-addr", group=CACHE, metavar="HOST:PORT", help="Redis."),
     option("--redis-cache-password", group=CACHE, metavar="TEXT", help="Its password."),
     option("--redis-cache-ttl", group=CACHE, metavar="TIME", help="0 disables (336h)."),
@@ -126,6 +120,17 @@ cache_flags = combine(
     option(
         "--http-cache-header", group=CACHE, multiple=True, metavar="NAME:VALUE", help="Its headers."
     ),
+)
+"""Caches that Makisu's flags name."""
+
+cache_flags = combine(
+    option("-B", "--always", group=CACHE, is_flag=True, help="Run all again, replace entries."),
+    option("--no-cache", group=CACHE, is_flag=True, help="Use no cached step."),
+    option(
+        "--no-cache-filter", group=CACHE, multiple=True, metavar="STAGE", help="… of these stages."
+    ),
+    option("--local-cache-ttl", group=CACHE, metavar="TIME", help="0 disables (336h)."),
+    shared_cache_flags,
 )
 
 lone_flags = combine(

@@ -211,6 +211,11 @@ def _publishing(given: _Given) -> Publishing:
     )
 
 
+def take_caches(params: Mapping[str, Any], here: Path) -> CacheFlags:
+    """Read the flags of caches, as far as a verb has them."""
+    return _caches(_Given(params, here))
+
+
 def _caches(given: _Given) -> CacheFlags:
     return CacheFlags(
         no_cache=given.flag("no_cache"),

@@ -43,7 +43,7 @@ def open_caches(
 
         return registries.clients().get(registry, repository, impatient)
 
-    settings = [*map(_declared, workspace.cache.remotes), *_flags(request.caches)]
+    settings = remote_settings(request.caches, workspace)
     places = _places(targets, request.publishing) if settings else []
     cache = open_cache(
         session.known,
@@ -55,6 +55,11 @@ def open_caches(
     )
     caches = [references.parse(s.place) for s in settings if s.kind == "registry"]
     return cache, tuple(dict.fromkeys((*caches, *places[:1])))
+
+
+def remote_settings(flags: CacheFlags, workspace: Workspace) -> list[RemoteSettings]:
+    """Return the shared caches in order; raises UsageError where a variable is not set."""
+    return [*map(_declared, workspace.cache.remotes), *_flags(flags)]
 
 
 def _declared(remote: Remote) -> RemoteSettings:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mkbuild.registry.client import Client
 from mkbuild.registry.config import Registries, RegistrySettings
-from mkbuild.registry.credentials import Keychain
+from mkbuild.registry.credentials import Credentials, Keychain
 from mkbuild.registry.retry import Pause, Report
 
 
@@ -52,6 +52,11 @@ class Clients:
                     pause=self._pause,
                 )
             return self._clients[key]
+
+    def credentials(self, registry: str, repository: str) -> Credentials | None:
+        """Return the login for a repository; None is anonymous. Raises RegistryError."""
+        settings = self.registries.settings(registry, repository)
+        return self._keychain.find(registry, repository, settings)
 
     def close(self) -> None:
         """Close all connections."""

@@ -5,6 +5,7 @@ certificate and Authorization go to the registry's own origin only, HTTPS never 
 public registry cannot direct us to an address of this machine or its network.
 """
 
+import re
 import ssl
 import threading
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ from mkbuild.registry.retry import TransientError, UnavailableError
 
 _CONNECT_TIMEOUT = 10.0
 _HUB_HOST = "registry-1.docker.io"
+_CONNECTION = re.compile(r"\A(?:<.*>|HTTPS?Connection\([^)]*\)): ")
+"""The connection object that urllib3 puts in front of what went wrong."""
 
 
 class _Adapter(HTTPAdapter):
@@ -239,8 +242,7 @@ def _cause(error: requests.RequestException) -> BaseException | None:
 def _reason(error: requests.RequestException) -> str:
     cause = _cause(error) or error
     text = str(cause.args[-1] if cause.args else cause)
-    # urllib3 puts the connection object in front.
-    return text.rpartition(">: ")[2][:300]
+    return _CONNECTION.sub("", text)[:300]
 
 
 def _origin(url: str) -> tuple[str, str, int]:

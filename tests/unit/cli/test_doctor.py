@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.cli.doctor import Check, _lines
+from mkbuild.cli.doctor import _lines
 from mkbuild.cli.main import main
+from mkbuild.engine.checks import Check
 
 
 def test_lines() -> None:
@@ -16,6 +17,13 @@ def test_lines() -> None:
         "no  longer  bad",
         "            fix: mend it",
     ]
+
+
+def test_long_details_go_on_below_themselves() -> None:
+    lines = _lines([Check("name", False, "word " * 40, "mend " * 30)])
+    assert len(lines) > 4
+    assert all(len(line) < 80 for line in lines)
+    assert {line[:10] for line in lines[1:]} == {" " * 10}
 
 
 def test_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
