@@ -39,7 +39,7 @@ class Screen:
         """Read until a text is shown; return what came up to there, and forget it."""
         deadline = time.monotonic() + _PATIENCE
         while text not in self.seen:
-            assert self._read(deadline), f"{text!r} did not come: {self.seen[-2000:]}"
+            assert self._read(deadline), f"{text!r} did not come: {self.seen[-2000:]!r}"
         at = self.seen.index(text) + len(text)
         shown, self.seen = self.seen[:at], self.seen[at:]
         return shown
