@@ -42,6 +42,13 @@ registry_flags = combine(_registries, _registry_config)
 since_flags = combine(_since, _offline, _registries, _registry_config)
 """What verbs take that build nothing, and can be asked what a git ref differs in."""
 
+against_flag = option(
+    "--against",
+    group=INPUT,
+    metavar="RUN|REF",
+    help="What changes are told against: a run of the log, a git ref; by default the last build.",
+)
+
 input_flags = combine(
     workspace_flags,
     _since,
@@ -85,6 +92,7 @@ run_flags = combine(
 )
 
 build_flags = combine(
+    against_flag,
     option("-n", "--dry-run", group=RUN, is_flag=True, help="Only say what would run."),
     option("-q", "--question", group=RUN, is_flag=True, help="Only exit: 1 where out of date."),
     option("-i", "--interactive", group=RUN, is_flag=True, help="A shell where a step fails."),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @option("--json", "as_json", group="What is shown", is_flag=True, help="As JSON, for build --plan.")
+@flags.against_flag
 @flags.input_flags
 @flags.cache_flags
 @flags.lone_flags
@@ -49,7 +50,7 @@ def show(preview: "Preview") -> None:
             shown = text.one_line(f"{own}[{step.stage}] {step.instruction}")
             click.echo(f"  {step.status:<10}  {size:>7}  {took:>6}  {text.fit(shown, 48)}")
             if step.why:
-                click.echo(f"              {text.fit(step.why, 65)}")
+                click.echo(f"      {text.fit(step.why, 73)}")
     missing = len(preview.misses())
     hits = len(preview.steps()) - missing
     click.echo(f"{text.count(missing, 'step')} would run, {hits} cached")

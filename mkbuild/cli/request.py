@@ -238,6 +238,7 @@ def _behaviour(given: _Given) -> Behaviour:
         question=given.flag("question"),
         expect_cached=given.flag("expect_cached"),
         explain=given.text("debug") == "explain",
+        against=given.text("against"),
         interactive=given.flag("interactive"),
         plan=given.path("plan"),
         sandbox=given.text("sandbox") or "auto",

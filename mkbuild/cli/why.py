@@ -24,18 +24,13 @@ _MOST = 5
 
 @click.command(cls=Command, short_help="Say what changed, and how that reaches an image.")
 @click.argument("selection", nargs=-1, required=True, shell_complete=complete_selection)
-@option(
-    "--against",
-    group="What is compared",
-    metavar="RUN|REF",
-    help="A run of the log, or a git ref; the last build by default.",
-)
 @option("--json", "as_json", group="What is shown", is_flag=True, help="As JSON.")
+@flags.against_flag
 @flags.input_flags
 @flags.cache_flags
 @flags.lone_flags
 @common_options
-def command(selection: tuple[str, ...], against: str | None, as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
+def command(selection: tuple[str, ...], as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
     """Say which file, argument or base changed since an image was last built, and its way there.
 
     The first change is shown with the steps that lead from it to the image, others in a line
@@ -45,7 +40,7 @@ def command(selection: tuple[str, ...], against: str | None, as_json: bool, **pa
     request = make_request(common, selection, params, os.environ)
     from mkbuild.engine.why import document_of, why
 
-    answers = why(request, common.reporter(), against)
+    answers = why(request, common.reporter())
     if as_json:
         click.echo(json.dumps(document_of(answers), indent=2))
         return

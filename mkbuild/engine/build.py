@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mkbuild.engine.against import compare_with
 from mkbuild.engine.compiled import Asked
 from mkbuild.engine.evidence import Witness, keep, may_be_kept
 from mkbuild.engine.files import DiskFiles
@@ -50,6 +51,8 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
             invocation = report.invocation = Invocation(session, request, selected)
             try:
                 labels = report.wanted = wanted_labels(invocation, request, selected)
+                if request.behaviour.against is not None:
+                    compare_with(invocation, selected, request.behaviour.against)
                 if not labels:
                     return _nothing_to_do(request, tee, report.started)
                 if request.behaviour.plan:
@@ -126,6 +129,8 @@ def plan(request: BuildRequest, reporter: Reporter) -> Preview:
         with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
             invocation = Invocation(session, request, selected)
             try:
+                if request.behaviour.against is not None:
+                    compare_with(invocation, selected, request.behaviour.against)
                 return invocation.preview(wanted_labels(invocation, request, selected))
             finally:
                 invocation.close()

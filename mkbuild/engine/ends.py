@@ -4,7 +4,6 @@ Both are planned by the same engine, no further than to the keys of their steps:
 nothing runs, no layer and no URL is fetched. Images outside are resolved as a build would do it.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,10 +24,21 @@ from mkbuild.plan.sides import Side
 class Ends:
     """Compares a workspace with what it was at a ref."""
 
-    def __init__(
-        self, session: Session, request: BuildRequest, selected: Selected, ref: str
+    def __init__(  # noqa: PLR0913 -- what an invocation takes, and the ref
+        self,
+        session: Session,
+        request: BuildRequest,
+        selected: Selected,
+        ref: str,
+        listings: Listings,
+        *,
+        fetch: bool = False,
     ) -> None:
-        """Find the ref; raises UsageError where that cannot be done."""
+        """Find the ref; raises UsageError where that cannot be done.
+
+        ``listings`` are told what COPYs of both ends select. ``fetch``: URLs are fetched, so that
+        keys are those of builds.
+        """
         self._session = session
         self._request = request
         self._selected = selected
@@ -39,7 +49,8 @@ class Ends:
         if isinstance(given, DockerfileInput) and given.context.startswith("/"):
             place = Path(given.context)
         self.revision = Revision(place, ref, session.directory)
-        self._listings: list[Listings] = []
+        self.listings = listings
+        self._fetch = fetch
 
     def now(self, labels: tuple[str, ...]) -> Side:
         """Describe targets as they are; raises MkbuildError, as a build would."""
@@ -65,11 +76,6 @@ class Ends:
         finally:
             invocation.close()
 
-    def listing(self, digest: str) -> Mapping[str, str] | None:
-        """Tell what a COPY of either end selected, once it is described."""
-        found = (listings(digest) for listings in self._listings)
-        return next((listing for listing in found if listing is not None), None)
-
     def _invocation(self, selected: Selected, pins: Pins | None = None) -> Invocation:
         remotes = partial(
             StandIns,
@@ -77,8 +83,9 @@ class Ends:
             shared=self._shared,
             offline=self._request.sources.offline,
         )
-        invocation = Invocation(self._session, self._request, selected, pins, remotes)
-        self._listings.append(invocation.listings)
+        made = None if self._fetch else remotes
+        invocation = Invocation(self._session, self._request, selected, pins, made)
+        invocation.listings = self.listings
         return invocation
 
     def _loaded(self) -> Selected | None:

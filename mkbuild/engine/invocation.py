@@ -138,6 +138,8 @@ class Invocation:
         self.why: Mapping[ActionKey, str] = {}
         """Of each step that this attempt began without a result for."""
         self.listings = Listings(session.storage)
+        self.compare: Callable[[tuple[str, ...]], Side] | None = None
+        """Tells what targets consisted of before; None for their last builds."""
         self._made: Made | None = None
 
     def read_remotes(self, nodes: Iterable[Node]) -> None:
@@ -219,8 +221,10 @@ class Invocation:
         return "" if shown == "." else shown
 
     def past(self) -> Side:
-        """Describe the last builds of what was planned."""
-        labels = dict.fromkeys(label for label, _ in self.planned)
+        """Describe what was planned as it was before."""
+        labels = tuple(dict.fromkeys(label for label, _ in self.planned))
+        if self.compare is not None:
+            return self.compare(labels)
         return before(Log(self.session.storage).built(labels, self.place))
 
     def reasons(self) -> Mapping[ActionKey, str]:

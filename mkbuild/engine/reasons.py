@@ -100,7 +100,7 @@ def not_cached(
         f"--expect-cached, but {count} would run, at first\n" + "\n".join(lines),
         hint=f"mkbuild why {label} says more; -v names all"
         if known
-        else f"mkbuild why {label} --against REF compares with a git ref",
+        else "nothing of it was built on this store before: --against REF takes a git ref instead",
         more=("and", *(line for other in others for line in other)) if others else (),
     )
 

@@ -121,7 +121,10 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How the build runs. ``jobs``: slots. ``question``: only tell whether all is up to date."""
+    """How the build runs. ``jobs``: slots. ``question``: only tell whether all is up to date.
+
+    ``against``: the run or git ref that reasons compare with, None for the last builds.
+    """
 
     jobs: int = 1
     keep_going: bool = False
@@ -129,6 +132,7 @@ class Behaviour:
     question: bool = False
     expect_cached: bool = False
     explain: bool = False
+    against: str | None = None
     interactive: bool = False
     plan: str | None = None
     sandbox: SandboxMode = "auto"

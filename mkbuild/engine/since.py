@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mkbuild.engine.ends import Ends
+from mkbuild.engine.listings import Listings
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected, open_workspace
@@ -21,7 +22,7 @@ def affected(
     given = request.input
     if not isinstance(given, WorkspaceInput) or given.since is None:
         return labels
-    ends = Ends(session, request, selected, given.since)
+    ends = Ends(session, request, selected, given.since, Listings(session.storage))
     now, then = ends.now(labels), ends.then(labels)
     found = tuple(label for label in labels if now.images[label] != then.images.get(label))
     if not found:

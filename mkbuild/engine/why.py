@@ -5,17 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mkbuild.buildfile.nearest import nearest
+from mkbuild.engine.against import check, named
 from mkbuild.engine.build import wanted_labels
 from mkbuild.engine.ends import Ends
 from mkbuild.engine.invocation import Invocation
-from mkbuild.engine.log import Log, Record, Run
-from mkbuild.engine.repository import Repository
+from mkbuild.engine.log import Log, Run
 from mkbuild.engine.request import BuildRequest
 from mkbuild.engine.session import Session
 from mkbuild.engine.side import read_side
 from mkbuild.engine.workspace import open_workspace
-from mkbuild.errors import UsageError
 from mkbuild.events import Reporter
 from mkbuild.plan import explain, settings
 from mkbuild.plan.sides import Listing, Side, Step
@@ -62,52 +60,29 @@ class Answer:
     missing: tuple[Step, ...] = ()
 
 
-def why(request: BuildRequest, reporter: Reporter, against: str | None) -> list[Answer]:
-    """Compare each selected image with its last build, or with a run or git ref.
+def why(request: BuildRequest, reporter: Reporter) -> list[Answer]:
+    """Compare each selected image with its last build, or with the run or git ref of the request.
 
-    Raises UsageError where ``against`` is neither.
+    Raises UsageError where that is neither.
     """
+    against = request.behaviour.against
     detect.enter(request.behaviour.sandbox)
     selected = open_workspace(request)
     try:
         with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
-            run = _named(session, against, Path(selected.workspace.root))
+            root = Path(selected.workspace.root)
+            run = named(session, against, root) if against is not None else None
             invocation = Invocation(session, request, selected)
             try:
                 labels = wanted_labels(invocation, request, selected)
                 if against is not None and run is None:
-                    return _since(Ends(session, request, selected, against), against, labels)
+                    ends = Ends(session, request, selected, against, invocation.listings)
+                    return _since(ends, against, labels)
                 return _in_runs(invocation, labels, run)
             finally:
                 invocation.close()
     finally:
         reporter.close()
-
-
-def _named(session: Session, name: str | None, root: Path) -> Run | None:
-    """Return the run that a name means (see Log.find); None for a git ref, and for no name."""
-    if name is None:
-        return None
-    log = Log(session.storage)
-    try:
-        return log.find(name)
-    except UsageError as error:
-        several = error if "runs begin so" in error.message else None
-    try:
-        repository = Repository(root)
-    except UsageError:
-        known: list[str] = []
-    else:
-        if repository.is_ref(name):
-            return None
-        known = repository.refs()
-    if several is not None:
-        raise several
-    close = nearest(name, [*log.names(), *known])
-    raise UsageError(
-        f"--against {name}: there is no run and no git ref of that name",
-        hint=f"did you mean {close!r}?" if close else "mkbuild log lists runs, git branch -a refs",
-    )
 
 
 def _in_runs(invocation: Invocation, labels: tuple[str, ...], run: Run | None) -> list[Answer]:
@@ -118,7 +93,7 @@ def _in_runs(invocation: Invocation, labels: tuple[str, ...], run: Run | None) -
         found = Log(invocation.session.storage).built(labels, invocation.place)
     else:
         found = dict.fromkeys(labels, run.record)
-        _check(run.record, labels, invocation.place)
+        check(run.record, labels, invocation.place)
     answers = []
     for label in labels:
         own = now.of(label)
@@ -136,23 +111,11 @@ def _in_runs(invocation: Invocation, labels: tuple[str, ...], run: Run | None) -
     return answers
 
 
-def _check(record: Record, labels: tuple[str, ...], place: str) -> None:
-    """Refuse a run that cannot be compared with; raises UsageError."""
-    document = record.document
-    if document["workspace"] != place:
-        message = f"run {record.name} was one of {document['workspace'] or 'no workspace'}"
-        raise UsageError(message, hint="mkbuild why without --against takes the last build here")
-    absent = [label for label in labels if label not in document["targets"]]
-    if absent:
-        built = ", ".join(document["targets"]) or "nothing"
-        raise UsageError(f"run {record.name} did not build {absent[0]}; it built {built}")
-
-
 def _since(ends: Ends, ref: str, labels: tuple[str, ...]) -> list[Answer]:
     now, then = ends.now(labels), ends.then(labels)
     past = Past("ref", ref, commit=ends.revision.commit)
     return [
-        compare(label, now.of(label), then.of(label), past, ends.listing)
+        compare(label, now.of(label), then.of(label), past, ends.listings)
         if label in then.images
         else Answer(label, "new", past)
         for label in labels

@@ -250,6 +250,35 @@ error: --expect-cached, but 3 steps would run, at first
     ) in said
 
 
+def test_expect_cached_where_nothing_was_built(work: Path, run: Run) -> None:
+    commit(work)
+    (work / "services/api/requirements.txt").write_text("one==2\n")
+    said = run("api", "--expect-cached", status=5)
+    assert "api was not built before" in said or "tool was not built before" in said
+    assert "--against REF takes a git ref instead" in said
+    said = run("api", "--expect-cached", "--against", "HEAD", "-v", status=5)
+    assert f"    services/api/requirements.txt: {ONE_TWO}\n" in said
+    assert "  tool/Dockerfile:2:1: COPY script /script\n    nothing changed, but its result" in said
+    assert f"\n      services/api/requirements.txt: {ONE_TWO}\n" in run(
+        "plan", "api", "--against", "HEAD"
+    )
+    said = run("api", "--expect-cached", "--against", "nowhere", status=2)
+    assert "there is no run and no git ref of that name" in said
+    run("api")
+    first = last(work)
+    append("services/api/app.py")(work)
+    run("api")
+    append("services/api/app.py")(work)
+    planned = run("plan", "api", "--against", first, "--json")
+    (reason,) = (
+        step["why"]
+        for step in json.loads(planned)["targets"]["api"]
+        if step["instruction"].startswith("COPY requirements")
+    )
+    texts = ["print(1)\n" + "\n# more\n" * times for times in (0, 2)]
+    assert reason == f"services/api/app.py: {became(*texts)}"
+
+
 def test_explain(work: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run("api")
     (work / "tool/script").write_text("echo two > /made\n")
