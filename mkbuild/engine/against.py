@@ -19,16 +19,16 @@ def compare_with(invocation: Invocation, selected: Selected, name: str) -> None:
     session, request = invocation.session, invocation.request
     run = named(session, name, Path(selected.workspace.root))
     if run is None:
-        ends = Ends(session, request, selected, name, invocation.listings, fetch=True)
-        invocation.compare = ends.then
+        ends = Ends(session, request, selected, name, invocation.comparison.listings, fetch=True)
+        invocation.comparison.compare = ends.then
     else:
         record = run.record
 
         def sides(labels: tuple[str, ...]) -> Side:
-            check(record, labels, invocation.place)
+            check(record, labels, invocation.comparison.place)
             return read_side(record.document)
 
-        invocation.compare = sides
+        invocation.comparison.compare = sides
 
 
 def named(session: Session, name: str, root: Path) -> Run | None:

@@ -85,7 +85,7 @@ class Ends:
         )
         made = None if self._fetch else remotes
         invocation = Invocation(self._session, self._request, selected, pins, made)
-        invocation.listings = self.listings
+        invocation.comparison.listings = self.listings
         return invocation
 
     def _loaded(self) -> Selected | None:

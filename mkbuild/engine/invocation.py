@@ -14,25 +14,22 @@ from mkbuild.digest import Digest
 from mkbuild.engine.bases import Bases
 from mkbuild.engine.caches import open_caches
 from mkbuild.engine.commits import Commits
+from mkbuild.engine.comparison import Comparison
 from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.executor import Executor, Failures, StepReport
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
-from mkbuild.engine.listings import Listings
 from mkbuild.engine.lock import Pins, open_pins
-from mkbuild.engine.log import Log
 from mkbuild.engine.lost import lost_state, lost_steps
 from mkbuild.engine.planning import Planning
 from mkbuild.engine.preview import Preview, preview
-from mkbuild.engine.reasons import before, not_cached, reasons
 from mkbuild.engine.registries import RegistryAccess
 from mkbuild.engine.remotes import Remotes
-from mkbuild.engine.request import BuildRequest, DockerfileInput, WorkspaceInput
+from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.resolution import Resolution, Resolver
 from mkbuild.engine.runners import Made, make_runner
 from mkbuild.engine.secrets import Secrets
 from mkbuild.engine.session import Session
-from mkbuild.engine.side import Surroundings, side_of
 from mkbuild.engine.workspace import Selected
 from mkbuild.errors import BuildError
 from mkbuild.events import RunFinished, RunStarted, TargetFinished
@@ -42,7 +39,7 @@ from mkbuild.execute.states import LostStateError, States
 from mkbuild.execute.takeover import Takeover
 from mkbuild.oci.model import Descriptor, Platform
 from mkbuild.oci.reference import Reference
-from mkbuild.plan.actions import CONTEXT, Action, AddStep, ContextInput, Node, walk
+from mkbuild.plan.actions import Action, AddStep, Node, walk
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.sides import Side
 from mkbuild.sandbox.limits import Limits
@@ -87,11 +84,6 @@ class Invocation:
         self.remotes = make(self.pins)
         self.session = session
         self.request = request
-        given = request.input
-        self.place = (
-            given.context if isinstance(given, DockerfileInput) else selected.workspace.root
-        )
-        """Where labels count: the workspace, or the context of a lone Dockerfile."""
         self.workspace = selected.workspace
         self.targets: Mapping[str, Target] = selected.workspace.targets
         self.secrets = Secrets(self.targets, self.workspace.root)
@@ -137,9 +129,7 @@ class Invocation:
         """Of the last attempt, from when it is known."""
         self.why: Mapping[ActionKey, str] = {}
         """Of each step that this attempt began without a result for."""
-        self.listings = Listings(session.storage)
-        self.compare: Callable[[tuple[str, ...]], Side] | None = None
-        """Tells what targets consisted of before; None for their last builds."""
+        self.comparison = Comparison(session, request, self.planning, self.bases, self.contexts)
         self._made: Made | None = None
 
     def read_remotes(self, nodes: Iterable[Node]) -> None:
@@ -177,8 +167,7 @@ class Invocation:
     def preview(self, labels: tuple[str, ...]) -> Preview:
         """Say what a build would do; nothing runs, and no layer is fetched."""
         images, resolution, _ = self.resolve(labels)
-        why = self.reasons() if resolution.pending() else {}
-        return preview(images, resolution, self.cache, why)
+        return preview(images, resolution, self.cache, self.comparison.reasons(images, resolution))
 
     def define(self, labels: tuple[str, ...]) -> Side:
         """Say what targets are made of; no cache is asked, so all steps are pending."""
@@ -196,47 +185,9 @@ class Invocation:
         self.planned, self.resolution = images, resolution
         return images, resolution, resolver
 
-    # What is known of it, once keys are.
-
     def side(self) -> Side:
         """Describe what was planned, to compare it with something else; empty before that."""
-        if self.resolution is None:
-            return Side()
-        # The names of a lone Dockerfile's image are a matter of its command line alone.
-        lone = isinstance(self.request.input, DockerfileInput)
-        around = Surroundings(
-            {k: replace(t, tags=()) if lone else t for k, t in self.targets.items()},
-            digest=lambda base: self.bases.digest(base) if self.bases.descriptors(base) else "",
-            created=lambda label, image: _first(image.epoch, self.planning.epoch(label)),
-            origin=self._origin,
-        )
-        return side_of(self.planned, self.resolution, around)
-
-    def _origin(self, source: ContextInput) -> str:
-        target = self.targets[source.target]
-        context = target.context if source.name == CONTEXT else target.contexts[source.name]
-        if isinstance(context, GitContext):
-            return context.url
-        shown = self.planning.dockerfiles.display(self.contexts.directory(source))
-        return "" if shown == "." else shown
-
-    def past(self) -> Side:
-        """Describe what was planned as it was before."""
-        labels = tuple(dict.fromkeys(label for label, _ in self.planned))
-        if self.compare is not None:
-            return self.compare(labels)
-        return before(Log(self.session.storage).built(labels, self.place))
-
-    def reasons(self) -> Mapping[ActionKey, str]:
-        """Say of each step without a result why it runs, in a line."""
-        assert self.resolution is not None  # noqa: S101 -- after keys are known
-        return reasons(
-            self.side(),
-            self.past(),
-            self.resolution.pending(),
-            self.listings,
-            always=self.request.caches.always,
-        )
+        return self.comparison.side(self.planned, self.resolution)
 
     def _images(self, labels: tuple[str, ...]) -> dict[Part, PlannedImage]:
         return {
@@ -254,7 +205,7 @@ class Invocation:
             policy=self.planning.policy,
             secrets=self.secrets.present,
             remotes=self.remotes,
-            listings=self.listings,
+            listings=self.comparison.listings,
             forced=forced,
             always=self.request.caches.always,
         )
@@ -272,10 +223,9 @@ class Invocation:
         with phase("resolve"):
             resolution = resolver.resolve([image.node for image in images.values()])
         self.resolution = resolution
-        pending = resolution.pending()
-        self.why = self.reasons() if pending else {}
-        if pending and behaviour.expect_cached:
-            raise not_cached(self.side(), self.past(), pending, self.why)
+        self.why = self.comparison.reasons(self.planned, resolution)
+        if resolution.pending() and behaviour.expect_cached:
+            raise self.comparison.not_cached(self.planned, resolution, self.why)
         why = self.why if behaviour.explain else {}
         executor, outcome = self.run(resolver, resolution, images, failures, why)
         lost = lost_steps(outcome, resolution, keep_going=behaviour.keep_going)
@@ -446,7 +396,7 @@ class Invocation:
             layers = executor.records(planned, self.targets[label].compression)
         except KeyError:
             return None
-        epoch = _first(planned.epoch, self.planning.epoch(label))
+        epoch = self.planning.created(label, planned)
         return assemble(
             self.targets[label],
             planned,
@@ -459,10 +409,6 @@ class Invocation:
             store=self.session.store,
             steps=_reports(planned, resolution, executor, layers),
         )
-
-
-def _first(*choices: int | None) -> int | None:
-    return next((choice for choice in choices if choice is not None), None)
 
 
 def _labels(images: Iterable[Part]) -> tuple[str, ...]:

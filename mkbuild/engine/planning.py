@@ -119,6 +119,10 @@ class Planning:
         """Return what reaches into every key of a target."""
         return Policy(self.epoch(label), self._changes.blacklist, self._changes.preserve_root)
 
+    def created(self, label: str, image: PlannedImage) -> int | None:
+        """Return when an image says that it was made, in seconds since 1970; None for now."""
+        return self.epoch(label) if image.epoch is None else image.epoch
+
     def epoch(self, label: str) -> int | None:
         """The time that files of a target get; None keeps theirs."""
         choice = self.targets[label].timestamps

@@ -49,7 +49,7 @@ class Report:
             try:
                 Log(Path(self._request.storage)).write(self.name, document)
                 if self.invocation:
-                    self.invocation.listings.keep()
+                    self.invocation.comparison.listings.keep()
             except OSError as problem:
                 warn(f"the run left no record: {problem}")
         try:
@@ -68,7 +68,7 @@ class Report:
             started=self.started,
             error=error,
             directory=request.directory,
-            workspace=invocation.place if invocation else "",
+            workspace=invocation.comparison.place if invocation else "",
             arguments=redacted(sys.argv[1:]),
             git={fact: git(fact) for fact in ("sha", "dirty")},
             wanted=self.wanted,

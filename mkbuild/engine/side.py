@@ -22,7 +22,7 @@ class Surroundings:
     in it.
     """
 
-    targets: Mapping[str, Target]
+    target: Callable[[str], Target]
     digest: Callable[[Base], str]
     created: Callable[[str, PlannedImage], int | None]
     origin: Callable[[ContextInput], str]
@@ -39,7 +39,7 @@ def side_of(
         made.setdefault(label, {})[str(image.config.platform)] = Image(
             resolution.by_node[image.node],
             image.base.state,
-            _settings(image, around.targets[label], around),
+            _settings(image, around.target(label), around),
         )
     for node, key in resolution.by_node.items():
         if isinstance(node, Base):

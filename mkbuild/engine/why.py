@@ -76,7 +76,7 @@ def why(request: BuildRequest, reporter: Reporter) -> list[Answer]:
             try:
                 labels = wanted_labels(invocation, request, selected)
                 if against is not None and run is None:
-                    ends = Ends(session, request, selected, against, invocation.listings)
+                    ends = Ends(session, request, selected, against, invocation.comparison.listings)
                     return _since(ends, against, labels)
                 return _in_runs(invocation, labels, run)
             finally:
@@ -90,10 +90,10 @@ def _in_runs(invocation: Invocation, labels: tuple[str, ...], run: Run | None) -
     now = invocation.side()
     missing = frozenset(work.key for work in resolution.pending())
     if run is None:
-        found = Log(invocation.session.storage).built(labels, invocation.place)
+        found = Log(invocation.session.storage).built(labels, invocation.comparison.place)
     else:
         found = dict.fromkeys(labels, run.record)
-        check(run.record, labels, invocation.place)
+        check(run.record, labels, invocation.comparison.place)
     answers = []
     for label in labels:
         own = now.of(label)
@@ -102,7 +102,9 @@ def _in_runs(invocation: Invocation, labels: tuple[str, ...], run: Run | None) -
             continue
         document = found[label].document
         past = Past("run", found[label].name, started=document["started"])
-        answer = compare(label, own, read_side(document).of(label), past, invocation.listings)
+        answer = compare(
+            label, own, read_side(document).of(label), past, invocation.comparison.listings
+        )
         gone = tuple(step for key, step in own.steps.items() if key in missing)
         if gone and answer.verdict in {"same", "settings"}:
             verdict: Verdict = "not-cached" if answer.verdict == "same" else "settings"
