@@ -169,17 +169,19 @@ def _what_ran(run: "Run", *, as_json: bool) -> None:
         stage = f"[{row['stage']}] " if row["stage"] else ""
         name = text.one_line(f"{row['target']} {stage}{row['instruction']}")
         click.echo(f"  {row['status']:<10}  {took:>6}  {text.fit(name, 58)}")
-        if row["source"]:
-            click.echo(f"  {'':<10}  {'':>6}    from {text.fit(row['source'], 51)}")
+        ran = row["status"] in ("ran", "failed")
+        note = f"from {row['source']}" if row["source"] else row["why"] if ran else ""
+        if note:
+            click.echo(f"  {'':<10}  {'':>6}    {text.fit(text.one_line(note), 56)}")
 
 
 def _step(step: "Mapping[str, Any]", *, again: bool) -> dict[str, Any]:
-    names = ("target", "stage", "instruction", "location", "key", "status", "source")
+    names = ("target", "stage", "instruction", "location", "key", "status", "source", "why")
     shown = {name: step.get(name, "") for name in (*names, "begin", "seconds")}
     return shown | _STOOD if again else shown
 
 
-_STOOD = {"status": "hit-local", "source": "", "begin": 0.0, "seconds": 0.0}
+_STOOD = {"status": "hit-local", "source": "", "why": "", "begin": 0.0, "seconds": 0.0}
 """A step of a run that did nothing, since its result still stood."""
 
 

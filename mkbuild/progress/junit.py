@@ -1,7 +1,7 @@
 """A run as JUnit XML, which most CI systems can show: one testsuite a target, one testcase a step.
 
-Pure, from a record's document. Follows the strict schema (JUnit.xsd of Ant's tasks), with the
-``skipped`` element that Jenkins, GitLab and the others read besides.
+Pure, from a record's document. Fits both schemas in use: the strict one of Ant's tasks (JUnit.xsd
+of windyroad/JUnit-Schema) and that of Jenkins (junit-10.xsd of its xunit plugin).
 """
 
 import re

@@ -13,6 +13,12 @@ _BUILD, _NETWORK = 1, 2
 _PHASES, _CACHED, _SLOTS = 0, 1, 2
 """Threads of the first: the slots begin at the last of these."""
 
+_ARGUMENTS = (
+    *("target", "stage", "location", "status", "source", "why", "error"),
+    *("size", "digest", "what"),
+)
+"""What an event's arguments tell of a bar's entry, where it is known."""
+
 
 def chrome_trace(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the trace: phases, steps and layers on the lanes they ran on, hits, transfers."""
@@ -90,8 +96,7 @@ def _name(bar: Bar) -> str:
 
 
 def _arguments(bar: Bar) -> dict[str, Any]:
-    known = ("target", "stage", "location", "status", "source", "error", "size", "digest", "what")
-    given = {name: bar.entry[name] for name in known if bar.entry.get(name)}
+    given = {name: bar.entry[name] for name in _ARGUMENTS if bar.entry.get(name)}
     return {"key": bar.key, **given} if bar.kind == "step" else given
 
 
