@@ -1,5 +1,6 @@
 """``--against RUN|REF``: what images are compared with, where it is not their last build."""
 
+from functools import cache
 from pathlib import Path
 
 from mkbuild.buildfile.nearest import nearest
@@ -20,7 +21,7 @@ def compare_with(invocation: Invocation, selected: Selected, name: str) -> None:
     run = named(session, name, Path(selected.workspace.root))
     if run is None:
         ends = Ends(session, request, selected, name, invocation.comparison.listings, fetch=True)
-        invocation.comparison.compare = ends.then
+        invocation.comparison.compare = cache(ends.then)
     else:
         record = run.record
 

@@ -4,7 +4,7 @@ Pure: both sides come as values, which records hold and a resolution gives (mkbu
 Steps are matched by what is written in the Dockerfile; a key that did not change needs no match.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mkbuild.plan.differences import Pair
@@ -23,14 +23,13 @@ def causes(now: Side, before: Side, listing: Listing) -> list[Cause]:
     """Return what changed, in build order; what only follows from it is left out."""
     changed = [step for key, step in now.steps.items() if key not in before.steps]
     keys = {step.key for step in changed}
-    targets = {step.target for step in before.steps.values()}
     match = _Match(now, before)
     found = []
     for step in changed:
         other = match(step)
         follows = any(parent in keys for parent in step.parents)
         if other is None:
-            known = step.target in targets
+            known = before.places.intersection(step.places)
             lines = [f"{step.title} is new" if known else f"{step.target} was not built before"]
         else:
             lines = Pair(step, other, now, before, listing).lines(parents=not follows)
@@ -78,7 +77,7 @@ def chain(step: Step, end: str, steps: Mapping[str, Step]) -> list[Step]:
 
 
 class _Match:
-    """Finds what a step was before, each earlier step once."""
+    """Finds what a step was before, each earlier step once: in its target, else in its file."""
 
     def __init__(self, now: Side, before: Side) -> None:
         self._now = now
@@ -86,28 +85,27 @@ class _Match:
         self._used = {key for key in before.steps if key in now.steps}
 
     def __call__(self, step: Step) -> Step | None:
-        name = (step.target, step.stage, step.instruction)
-        same = self._free(self._before.by_text.get(name, ()))
+        for place in step.places:
+            choices = self._choices(step, place)
+            if choices:
+                same_parents = [other for other in choices if other.parents == step.parents]
+                found = (same_parents or choices)[0]
+                self._used.add(found.key)
+                return found
+        return None
+
+    def _choices(self, step: Step, place: str) -> list[Step]:
+        """Return what is written alike, else what is of one kind and is written so no longer."""
+        written = self._before.by_text.get((place, step.stage, step.instruction), ())
+        same = [other for other in written if other.key not in self._used]
         platform = step.components.get("platform")
         choices = [o for o in same if o.components.get("platform") == platform] or same
-        if not choices:
-            choices = [
-                other
-                for other in self._free(self._before.steps.values())
-                if (other.target, other.stage) == name[:2]
-                and other.components.get("instruction") == step.components.get("instruction")
-                and not self._written(other)
-            ]
-        if not choices:
-            return None
-        same_parents = [other for other in choices if other.parents == step.parents]
-        found = (same_parents or choices)[0]
-        self._used.add(found.key)
-        return found
-
-    def _free(self, steps: Iterable[Step]) -> list[Step]:
-        return [step for step in steps if step.key not in self._used]
-
-    def _written(self, other: Step) -> bool:
-        """Whether an earlier step is still written as it was: then it is its own counterpart."""
-        return (other.target, other.stage, other.instruction) in self._now.by_text
+        return choices or [
+            other
+            for other in self._before.steps.values()
+            if other.key not in self._used
+            and other.stage == step.stage
+            and other.components.get("instruction") == step.components.get("instruction")
+            and place in other.places
+            and (place, other.stage, other.instruction) not in self._now.by_text
+        ]

@@ -1,9 +1,12 @@
 """What a build consisted of, as records keep it: for comparing one build with another."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
+
+_POSITION = re.compile(r"(:\d+){1,2}\Z")
 
 Listing: TypeAlias = Callable[[str], Mapping[str, str] | None]
 """Gives what a COPY selected, by the digest in its key: ``type mode content`` by path."""
@@ -39,6 +42,14 @@ class Step:
         """Keys or states of what it reads, its parent first."""
         found: Sequence[str] = self.components.get("parents", ())
         return found
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """Where it belongs: its target, and the Dockerfile that it is written in.
+
+        What several targets share is noted as a step of one of them; the file is the same.
+        """
+        return f"target {self.target}", _POSITION.sub("", self.location)
 
     @property
     def title(self) -> str:
@@ -99,9 +110,14 @@ class Side:
 
     @cached_property
     def by_text(self) -> Mapping[tuple[str, str, str], tuple[Step, ...]]:
-        """Steps by where and how they are written."""
-        found: dict[tuple[str, str, str], tuple[Step, ...]] = {}
+        """Steps by place, stage and how they are written."""
+        found: dict[tuple[str, str, str], list[Step]] = {}
         for step in self.steps.values():
-            name = (step.target, step.stage, step.instruction)
-            found[name] = (*found.get(name, ()), step)
-        return found
+            for place in step.places:
+                found.setdefault((place, step.stage, step.instruction), []).append(step)
+        return {name: tuple(steps) for name, steps in found.items()}
+
+    @cached_property
+    def places(self) -> frozenset[str]:
+        """All places that steps belong to."""
+        return frozenset(place for step in self.steps.values() for place in step.places)

@@ -11,8 +11,9 @@ import pytest
 
 from mkbuild.cli.main import main
 from tests.support.bases import bases
-from tests.support.command import ROOT
+from tests.support.command import ROOT, Mkbuild, registries
 from tests.support.gitrepo import commit, git
+from tests.support.users import become, own
 
 pytestmark = pytest.mark.root
 
@@ -393,3 +394,28 @@ def test_git_contexts(work: Path, tmp_path: Path, shown: Shown) -> None:
         pins = {**lock, "git": {f"file://{library}#main": pinned}}
         (work / "BUILD.lock").write_text(json.dumps(pins))
         assert shown("query", "all", "--since", "HEAD").split() == expected
+
+
+@pytest.mark.userns
+@pytest.mark.parametrize("ranges", [True, False], ids=["subuids", "single-id"])
+def test_somebody_else_than_root(tmp_path: Path, *, ranges: bool) -> None:
+    place = tmp_path / "repository"
+    (place / "app").mkdir(parents=True)
+    (place / "BUILD.yaml").write_text(
+        "version: 1\nimages: {app: {context: app}, b: {context: app}}"
+    )
+    (place / "app" / "Dockerfile").write_text("FROM busybox:stable\nCOPY file /\nRUN true\n")
+    (place / "app" / "file").write_text("one")
+    commit(place)
+    user = Mkbuild(place, tmp_path / "store", registries(tmp_path, copied=True))
+    (tmp_path / "account").mkdir()
+    user.prefix = become(tmp_path / "account", ranges=ranges)
+    own(tmp_path)
+    assert user.run("list", "--since", "HEAD").stdout == ""
+    user.build("all")
+    (place / "app" / "file").write_text("two")
+    done = user.run("list", "--since", "HEAD")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["app", "b"], done.stderr
+    assert "  app/file: sha256 " in user.run("why", "app", "--against", "HEAD").stdout
+    assert "  app/file: sha256 " in user.run("why", "b").stdout
+    assert list(user.build("all", "--since", "HEAD")) == ["app", "b"]

@@ -1,6 +1,7 @@
 """Why steps have other keys than before."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mkbuild.plan.explain import causes, chain, reasons
@@ -77,3 +78,12 @@ def test_what_no_list_tells() -> None:
     }
     owned = step("c3", "COPY . .", 2, files=["f2"], parents=["state1"], chown="app")
     assert reasons(side(owned), side(old), same.get) == {"c3": "chown: nothing → app"}
+
+
+def test_a_step_that_two_targets_share_is_found_by_its_file() -> None:
+    """It is noted as a step of the target that was planned first."""
+    before = side(step("r1", "RUN x", 2, parents=["state1"], user=""))
+    other = replace(step("r2", "RUN x", 2, parents=["state1"], user="app"), target="web")
+    assert reasons(side(other), before, nothing) == {"r2": "user: nothing → app"}
+    elsewhere = replace(other, location="web/Dockerfile:2")
+    assert reasons(side(elsewhere), before, nothing) == {"r2": "web was not built before"}

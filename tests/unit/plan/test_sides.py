@@ -1,5 +1,7 @@
 """Sides: what belongs to a target, and what an older build adds."""
 
+from dataclasses import replace
+
 from mkbuild.plan.sides import BaseImage, Image, Side, Step
 
 
@@ -37,4 +39,17 @@ def test_the_newer_one_counts() -> None:
 
 
 def test_steps_by_how_they_are_written() -> None:
-    assert side().by_text["tool", "final", "RUN t"] == (side().steps["t"],)
+    found = side()
+    assert found.by_text["target tool", "final", "RUN t"] == (found.steps["t"],)
+    assert found.by_text["Dockerfile", "final", "RUN t"] == (found.steps["t"],)
+    assert found.places == {"Dockerfile", "target tool", "target api", "target web"}
+
+
+def test_a_file_without_its_position() -> None:
+    for location, file in {
+        "Dockerfile:2:1": "Dockerfile",
+        "a:1/Dockerfile:12": "a:1/Dockerfile",
+        "stdin": "stdin",
+        "BUILD.yaml:api:2:1": "BUILD.yaml:api",
+    }.items():
+        assert replace(step("k", "t"), location=location).places == ("target t", file)
