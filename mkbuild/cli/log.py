@@ -14,13 +14,16 @@ from mkbuild.cli.options import Command, option
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mkbuild.engine.log import Log, Run
+    from mkbuild.cli.common import Common
+    from mkbuild.engine.log import Run
 
 _SHOWN = "What is shown"
 _NUMBER = 20
 _LATEST = "latest"
 _SHARE = 0.005
 """Of the duration: what took less is left out where people read."""
+_BAD = {"interrupted": "stopped"}
+"""What a run that did not go well came to, by its error, where it did not fail."""
 _WAITED = 0.1
 """Seconds: less than this is no waiting worth a word."""
 
@@ -65,17 +68,19 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 @option(
     "-n", "--number", group=_SHOWN, type=click.IntRange(min=1), metavar="N", help="The last N (20)."
 )
+@option("-a", "--all", "everywhere", group=_SHOWN, is_flag=True, help="Of all workspaces.")
 @option("--json", "as_json", group=_SHOWN, is_flag=True, help="As JSON.")
 @option("--html", group=_SHOWN, metavar="FILE", help="Write RUN as a page to look at.")
 @common_options
 def command(
     what: tuple[str, ...],
     number: int | None,
+    everywhere: bool,  # noqa: FBT001 - click's way
     as_json: bool,  # noqa: FBT001 - click's way
     html: str | None,
     **params: Any,
 ) -> None:
-    """Show past runs, the newest first: all, or those that were to build one of some targets.
+    """Show past runs of this workspace, newest first: all, or those that were to build a TARGET.
 
     what-ran lists the steps of a run, critical-path those that it had to wait for. RUN is a run's
     name, the beginning of one, latest (the default), latest~1 or -2 for the one before, and so on.
@@ -83,35 +88,50 @@ def command(
     from mkbuild.engine.log import Log
     from mkbuild.errors import UsageError
 
-    storage = take_common(params).storage
-    log = Log(storage)
+    common = take_common(params)
+    storage, log = common.storage, Log(common.storage)
+    place = "" if everywhere else _workspace(common)
     about = _ABOUT_ONE.get(what[0]) if what else None
     if html is not None:
         if about is not None or len(what) > 1:
             raise UsageError("--html is about one run", hint="mkbuild log --html FILE [RUN]")
-        _write_page(log.find(what[0] if what else _LATEST), storage, html)
+        _write_page(log.find(what[0] if what else _LATEST, place), storage, html)
     elif about is None:
-        _list(log, what, number or _NUMBER, as_json=as_json)
+        runs = (run for run in log.runs(place=place) if _wanted(run, what))
+        _list(list(islice(runs, number or _NUMBER)), as_json=as_json)
     elif len(what) > 2:  # noqa: PLR2004 - the word and the run
         raise UsageError(f"{what[0]} is about one run, not {len(what) - 1}")
     else:
-        about(log.find(what[1] if what[1:] else _LATEST), as_json=as_json)
+        about(log.find(what[1] if what[1:] else _LATEST, place), as_json=as_json)
 
 
-def _list(log: "Log", targets: tuple[str, ...], number: int, *, as_json: bool) -> None:
+def _workspace(common: "Common") -> str:
+    """Return the directory of the workspace; empty where there is none, so that all runs count."""
+    from mkbuild.engine.workspace import find_root
+    from mkbuild.errors import UserError
+
+    if common.file is not None:
+        return str((common.directory / common.file).parent)
+    try:
+        return str(find_root(common.directory).parent)
+    except UserError:
+        return ""
+
+
+def _wanted(run: "Run", targets: tuple[str, ...]) -> bool:
     from fnmatch import fnmatchcase
 
-    def wanted(run: "Run") -> bool:
-        labels = run.record.document["wanted"]
-        return not targets or any(fnmatchcase(lab, t) for lab in labels for t in targets)
+    labels = run.record.document["wanted"]
+    return not targets or any(fnmatchcase(label, t) for label in labels for t in targets)
 
-    runs = list(islice(filter(wanted, log.runs()), number))
+
+def _list(runs: "Sequence[Run]", *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_summary(run) for run in runs], indent=2))
     elif runs:
         _print_list(runs)
     else:
-        click.echo("no run yet" if not targets else "no run built that", err=True)
+        click.echo("no such run yet", err=True)
 
 
 def _print_list(runs: "Sequence[Run]") -> None:
@@ -119,11 +139,11 @@ def _print_list(runs: "Sequence[Run]") -> None:
 
     names = _short([run.name for run in runs])
     width = max(len("RUN (UTC)"), *map(len, names))
-    click.echo(f"{'RUN (UTC)':{width}}  RESULT   TIME   RAN   HIT  {'GIT':8}  TARGETS")
+    click.echo(f"{'RUN (UTC)':{width}}  RESULT    TIME   RAN   HIT  {'GIT':8}  TARGETS")
     for name, row in zip(names, map(_summary, runs), strict=True):
         sha = (row["git"]["sha"] or "")[:7] + "+" * (row["git"]["dirty"] == "true")
         shown = (
-            f"{name:{width}}  {row['result']:6} {text.seconds(row['seconds']):>6} {row['ran']:>5} "
+            f"{name:{width}}  {row['result']:7} {text.seconds(row['seconds']):>6} {row['ran']:>5} "
             f"{row['hits']:>5}  {sha or '-':8}  "
         )
         click.echo(shown + text.fit(" ".join(row["targets"]), max(79 - len(shown), 8)))
@@ -143,7 +163,7 @@ def _summary(run: "Run") -> dict[str, Any]:
     nowhere = {"sha": None, "dirty": None}
     return {
         "name": run.name,
-        "result": "ok" if document["ok"] else "failed",
+        "result": "ok" if document["ok"] else _BAD.get(document["error"], "failed"),
         "seconds": run.seconds,
         "ran": 0 if run.again else ran,
         "hits": ran + hits if run.again else hits,
@@ -151,6 +171,7 @@ def _summary(run: "Run") -> dict[str, Any]:
         "skipped": statuses.count("skipped"),
         "git": nowhere if run.again else document["git"],
         "targets": document["wanted"],
+        "workspace": document["workspace"],
         "repeats": run.record.name if run.again else "",
         "error": document["error"],
     }
@@ -212,7 +233,7 @@ def _critical_path(run: "Run", *, as_json: bool) -> None:
         if row["share"] < _SHARE:
             continue
         name = text.one_line(f"{row['target']} {row['name']}".strip())
-        waited = f" after {text.seconds(row['waited'])}" if row["waited"] >= _WAITED else ""
+        waited = f" (waited {text.seconds(row['waited'])})" if row["waited"] >= _WAITED else ""
         click.echo(
             f"  {text.seconds(row['seconds']):>6} {row['share']:>4.0%}  "
             f"{text.fit(name, 64 - len(waited))}{waited}"

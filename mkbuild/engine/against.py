@@ -36,7 +36,7 @@ def named(session: Session, name: str, root: Path) -> Run | None:
     """Return the run that a name means (see Log.find); None where it is a git ref."""
     log = Log(session.storage)
     try:
-        return log.find(name)
+        return log.find(name, str(root))
     except UsageError as error:
         several = error if "runs begin so" in error.message else None
     try:

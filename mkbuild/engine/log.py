@@ -30,6 +30,11 @@ class Record:
     name: str
     document: Mapping[str, Any]
 
+    def lies_in(self, place: str) -> bool:
+        """Whether its workspace is a directory, or below it; every one is in the empty place."""
+        workspace = f"{self.document['workspace']}/"
+        return not place or workspace.startswith(f"{place.rstrip('/')}/")
+
     def steps(self, label: str) -> list[Mapping[str, Any]]:
         """Return the steps of a target, in order; empty where the run did not build it."""
         known = self.document["steps"]
@@ -111,12 +116,15 @@ class Log:
             return False
         return any(json.dumps(label).encode() in data for label in labels)
 
-    def runs(self, prefix: str = "") -> Iterator[Run]:
-        """Iterate over all runs whose record can be read, newest first; their names begin so."""
+    def runs(self, prefix: str = "", place: str = "") -> Iterator[Run]:
+        """Iterate over the runs whose record can be read, newest first.
+
+        Those whose names begin so; of workspaces in a directory or below it, where one is named.
+        """
         read = lru_cache(maxsize=4)(self.read)
         for name, (of, seconds) in sorted(self._entries().items(), reverse=True):
             record = read(of) if name.startswith(prefix) else None
-            if record is not None:
+            if record is not None and record.lies_in(place):
                 took = record.document["seconds"] if seconds is None else seconds
                 yield Run(name, took, record, again=seconds is not None)
 
@@ -134,14 +142,15 @@ class Log:
                 found[name_of(float(started), int(process))] = (of, float(seconds))
         return found
 
-    def find(self, text: str) -> Run:
+    def find(self, text: str, place: str = "") -> Run:
         """Return a run by its name, the beginning of one, ``latest`` or ``latest~N``.
 
+        The last two count the runs of workspaces in ``place`` or below it, if one is named.
         Raises UsageError where there is no such run, or several.
         """
         first, _, back = text.partition("~")
         if first == "latest" and (back.isdecimal() or "~" not in text):
-            run = next(islice(self.runs(), int(back or 0), None), None)
+            run = next(islice(self.runs(place=place), int(back or 0), None), None)
             if run is None:
                 raise UsageError(f"{text}: there are not so many runs", hint="mkbuild log")
             return run

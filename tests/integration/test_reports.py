@@ -1,6 +1,7 @@
 """What real runs leave behind: records of runs that succeed, fail, are refused, find no base."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -130,7 +131,7 @@ def out(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 
 def test_the_log_of_builds(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["log"]) == 0
-    assert capsys.readouterr().err == "no run yet\n"
+    assert capsys.readouterr().err == "no such run yet\n"
     settle(workspace)
     assert main([]) == 0
     assert main(["bad"]) == 1
@@ -158,6 +159,25 @@ def settle(workspace: Path) -> None:
     newest = max((path.stat() for path in workspace.iterdir()), key=lambda s: s.st_ctime_ns)
     while not is_settled(newest, time.time_ns()):
         time.sleep(0.001)
+
+
+def test_each_workspace_has_its_own_runs(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["base"]) == 0
+    other = workspace.parent / "other"
+    other.mkdir()
+    (other / "BUILD.yaml").write_text("version: 1\nimages: {a: {context: .}}\n")
+    (other / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    assert main(["-C", str(other), "a"]) == 0
+    assert [row["targets"] for row in json.loads(out(capsys, "log", "--json"))] == [["a"]]
+    os.chdir(workspace)
+    assert [row["targets"] for row in json.loads(out(capsys, "log", "--json"))] == [["base"]]
+    rows = json.loads(out(capsys, "log", "--json", "--all"))
+    assert [row["targets"] for row in rows] == [["a"], ["base"]]
+    os.chdir(workspace.parent)
+    assert len(json.loads(out(capsys, "log", "--json"))) == 2
+    assert json.loads(out(capsys, "log", "what-ran", "--json"))["targets"] == ["a"]
 
 
 def test_what_ran(capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,7 +242,9 @@ def test_a_report_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> 
     assert "exit status 3" in shown.splitlines()[-1]
 
 
-def test_a_trace_of_a_run_that_is_interrupted(workspace: Path) -> None:
+def test_a_trace_of_a_run_that_is_interrupted(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (workspace / "base.Dockerfile").write_text("FROM busybox:stable\nRUN echo go; sleep 1000\n")
     mkbuild = Mkbuild(workspace, workspace.parent / "store", workspace.parent / "registries")
     with subprocess.Popen(
@@ -241,6 +263,7 @@ def test_a_trace_of_a_run_that_is_interrupted(workspace: Path) -> None:
     assert step["args"]["status"] == "skipped"
     assert step["dur"] > 0
     assert latest(workspace).document["error"] == "interrupted"
+    assert json.loads(out(capsys, "log", "--json"))[0]["result"] == "stopped"
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def test_words(workspace: Path, words: str, found: set[str]) -> None:
 
 def test_runs(workspace: Path, tmp_path: Path) -> None:
     log = Log(tmp_path / "store")
-    document = {"version": VERSION, "seconds": 1.0}
+    document = {"version": VERSION, "seconds": 1.0, "workspace": "/w"}
     for name in ("20231114T221320.250-7", "20240101T000000.000-8"):
         log.write(name, document)
     storage = f"--storage {tmp_path / 'store'}"

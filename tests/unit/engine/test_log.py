@@ -13,7 +13,8 @@ from mkbuild.errors import UsageError
 
 
 def document(**members: Any) -> dict[str, Any]:
-    return {"version": VERSION, "seconds": 1.5, "order": {}, "steps": {}, **members}
+    empty = {"order": {}, "steps": {}, "workspace": "/w"}
+    return {"version": VERSION, "seconds": 1.5, **empty, **members}
 
 
 @pytest.fixture
@@ -69,6 +70,19 @@ def test_a_run_is_found(log: Log, text: str, name: str) -> None:
 def test_a_run_that_is_not_there(log: Log, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         log.find(text)
+
+
+def test_latest_is_of_a_place(log: Log) -> None:
+    log.write("20231114T221700.000-10", document(workspace="/w/lone"))
+    log.write("20231114T221701.000-11", document(workspace="/work"))
+    assert log.find("latest").name == "20231114T221701.000-11"
+    assert log.find("latest", "/w").name == "20231114T221700.000-10"
+    assert log.find("latest~1", "/w").name == "20231114T221640.000-9"
+    assert log.find("20231114T221701", "/w").name == "20231114T221701.000-11"
+    assert [run.name for run in log.runs(place="/work")] == ["20231114T221701.000-11"]
+    assert len(list(log.runs(place="/"))) == 7
+    with pytest.raises(UsageError, match="not so many runs"):
+        log.find("latest", "/elsewhere")
 
 
 def test_an_exact_name_wins_over_longer_ones(log: Log) -> None:

@@ -38,6 +38,16 @@ def test_every_event_fits(tmp_path: Path) -> None:
         validator.validate(json.loads(json.dumps(encode(event) | {"time": 1.5})))
 
 
+def test_the_documentation_names_everything() -> None:
+    text = (ROOT / "docs" / "reports.md").read_text()
+    target = SCHEMAS["metadata"]()["additionalProperties"]["properties"]
+    step = target["steps"]["items"]["properties"]
+    for name in (*target, *step):
+        assert f'"{name}"' in text, name
+    for name in SCHEMAS["events"]()["$defs"]:
+        assert f"`{name}`" in text, name
+
+
 def test_what_no_event_is_does_not_fit() -> None:
     validator = jsonschema.Draft202012Validator(SCHEMAS["events"]())
     good = encode(StepFinished("s", "t", "", "RUN", "f:1", "ran", 1.0)) | {"time": 1.5}
