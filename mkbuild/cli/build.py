@@ -57,8 +57,8 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
 
         show(plan(request, common.reporter()))
         return 0
-    name: str | None = click.get_current_context().obj
-    asked = Asked(name, common.mode, common.verbose) if name else None
+    name, last = click.get_current_context().obj
+    asked = Asked(name, common.mode, common.verbose, last) if name else None
     if request.behaviour.interactive:
         from mkbuild.cli.attend import at_failure
 

@@ -13,8 +13,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run ``mkbuild`` with some arguments, by default the process's own."""
     args = sys.argv[1:] if argv is None else argv
     try:
-        status = compiled.replay(args, os.environ)
-        return _run(args) if status is None else status
+        found = compiled.replay(args, os.environ)
+        return found if isinstance(found, int) else _run(args, found)
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         return _failed(error, args)
 
 
-def _run(args: list[str]) -> int:
+def _run(args: list[str], last: compiled.Compiled | None) -> int:
     import gc  # here: what a compiled plan answers needs none of it
 
     import click
@@ -37,7 +37,7 @@ def _run(args: list[str]) -> int:
     # 700th, as is the default, was a seventh of its time.
     gc.set_threshold(100_000, 20, 20)
     try:
-        asked = compiled.name_of(args)
+        asked = (compiled.name_of(args), last)
         status = root.main(args, prog_name="mkbuild", standalone_mode=False, obj=asked)
     except click.Abort:
         return _INTERRUPTED

@@ -50,6 +50,8 @@ def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None)
                 session.emit(Message("debug", f"user namespace, {entered.mode}: {entered.reason}"))
             invocation = report.invocation = Invocation(session, request, selected)
             try:
+                if asked is not None and asked.last is not None:
+                    invocation.contexts.believe(asked.last.walks)
                 labels = report.wanted = wanted_labels(invocation, request, selected)
                 if request.behaviour.against is not None:
                     compare_with(invocation, selected, request.behaviour.against)

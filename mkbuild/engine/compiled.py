@@ -9,6 +9,9 @@ it was. In doubt the answer is no, and the build goes its usual way.
 Files are compared by inode, size, mode, mtime and ctime, never read: no edit can keep a ctime.
 Directories are compared likewise; whatever comes or goes in one changes its times.
 
+Where a plan does not hold, what it says of each context may: a build that follows walks only those
+contexts in which something changed, and takes from the others the parts of keys that they gave.
+
 Nothing heavy is imported here: this is what a no-op runs.
 """
 
@@ -25,7 +28,7 @@ from mkbuild import __version__
 from mkbuild.digest import Digest
 from mkbuild.store.place import default_place
 
-DOMAIN = "mkbuild.compiled.v2"
+DOMAIN = "mkbuild.compiled.v3"
 
 VOLATILE = frozenset(
     {
@@ -48,11 +51,50 @@ identity = attrgetter("st_dev", "st_ino", "st_mode", "st_size", "st_mtime_ns", "
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command line: its plan's name, and how its reports are shown."""
+    """A command line: its plan's name, how its reports are shown, and what it last came to."""
 
     name: str
     mode: str
     verbose: bool
+    last: "Compiled | None" = None
+
+
+class Walk:
+    """A context that was walked: what the walk rested on, and what came of it.
+
+    ``directory``, ``ignored``: where it is, and the text of its ignore file. ``paths``,
+    ``identities``: of all that is in it, the directory itself (symlinks followed) first.
+    ``parts``: digests of what steps select of it, by the steps' own signatures.
+    """
+
+    __slots__ = ("_stands", "directory", "identities", "ignored", "parts", "paths")
+
+    def __init__(
+        self,
+        directory: str,
+        ignored: str,
+        paths: tuple[str, ...],
+        identities: tuple[Identity, ...],
+        parts: Mapping[str, Digest],
+    ) -> None:
+        self.directory = directory
+        self.ignored = ignored
+        self.paths = paths
+        self.identities = identities
+        self.parts = parts
+        self._stands: bool | None = None
+
+    def stands(self) -> bool:
+        """Whether all of the context is as it was; looked at once."""
+        if self._stands is None:
+            self._stands = _identities(os.stat, (self.directory,), self.identities[:1]) and (
+                _identities(os.lstat, self.paths, self.identities)
+            )
+        return self._stands
+
+    def row(self) -> tuple[Any, ...]:
+        """Return what it is made of."""
+        return self.directory, self.ignored, self.paths, self.identities, dict(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +103,8 @@ class Compiled:
 
     ``since``, ``until``: when it counts, in seconds since 1970. ``hidden``: variables of which
     only the presence matters. ``git``: a directory and the facts asked of its checkout.
-    ``followed``, ``walked``: identities by path, of what symlinks lead to and of paths themselves;
-    None for what was not there. ``blobs``: digests that the result consists of. ``tags``: where it
+    ``followed``: identities by path, of what symlinks lead to; None for what was not there.
+    ``walks``: the contexts. ``blobs``: digests that the result consists of. ``tags``: where it
     was pushed (see mkbuild.registry.standing). ``events``: names of classes in mkbuild.events, and
     what they are made of. ``record``: name of the run's record (see mkbuild.engine.log).
     """
@@ -73,7 +115,7 @@ class Compiled:
     hidden: Mapping[str, bool]
     git: tuple[str, Mapping[str, str | None]]
     followed: tuple[tuple[str, ...], tuple[Identity | None, ...]]
-    walked: tuple[tuple[str, ...], tuple[Identity | None, ...]]
+    walks: tuple[Walk, ...]
     blobs: tuple[Digest, ...]
     tags: tuple[tuple[str, str, str, str], ...]
     mode: str
@@ -88,7 +130,7 @@ class Compiled:
             and all((name in env) == there for name, there in self.hidden.items())
             and self.environment == environment_of(env, self.hidden)
             and _identities(os.stat, *self.followed)
-            and _identities(os.lstat, *self.walked)
+            and all(walk.stands() for walk in self.walks)
             and self._same_git()
             and self._blobs_there(storage)
             and self._tags_stand(storage)
@@ -143,8 +185,11 @@ class Compiled:
         reporter.close()
 
 
-def replay(args: Sequence[str], env: Mapping[str, str]) -> int | None:
-    """Report a command line's last result, where it still holds; None where it does not."""
+def replay(args: Sequence[str], env: Mapping[str, str]) -> "int | Compiled | None":
+    """Report a command line's last result, where it still holds, and return the exit status.
+
+    Else return what is known of it: the last result that does not hold, or None.
+    """
     began, started = time.time(), time.monotonic()
     storage = _storage(args, env)
     name = name_of(args)
@@ -152,7 +197,7 @@ def replay(args: Sequence[str], env: Mapping[str, str]) -> int | None:
         return None
     found = read(f"{storage}/compiled/{name}")
     if found is None or not found.holds(env, storage):
-        return None
+        return found
     found.report(started)
     _log(f"{storage}/runs/{found.record}.again", began, time.monotonic() - started)
     return 0
@@ -200,12 +245,14 @@ def read(path: str) -> Compiled | None:
         return None
     if hashlib.sha256(data).digest() != digest:
         return None
-    return Compiled(*marshal.loads(data))  # noqa: S302 -- ours, in a directory of the user's own
+    values = marshal.loads(data)  # noqa: S302 -- ours, in a directory of the user's own
+    return Compiled(**values | {"walks": tuple(Walk(*row) for row in values["walks"])})
 
 
 def write(plan: Compiled, path: str) -> None:
     """Write a compiled plan in one piece; raises OSError."""
-    values = tuple(getattr(plan, name) for name in Compiled.__slots__)
+    values = {name: getattr(plan, name) for name in Compiled.__slots__}
+    values["walks"] = tuple(walk.row() for walk in plan.walks)
     data = marshal.dumps(values, 2)
     partial = f"{path}.{os.getpid()}"
     with open(partial, "wb") as file:  # noqa: PTH123 -- likewise

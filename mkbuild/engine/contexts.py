@@ -1,14 +1,17 @@
-"""Build contexts of the targets of one invocation, each directory walked once."""
+"""Build contexts of the targets of one invocation, each directory walked once at most."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mkbuild import digest as digests
 from mkbuild.buildfile.target import DirectoryContext, GitContext, Target
 from mkbuild.context.digests import FileDigests
 from mkbuild.context.ignore import Ignore
 from mkbuild.context.scan import ContextTree, scan
+from mkbuild.digest import Digest
+from mkbuild.engine.compiled import Walk
 from mkbuild.errors import BuildFileError, UserError
 from mkbuild.plan.actions import CONTEXT, ContextInput
 
@@ -21,6 +24,9 @@ class Context:
     tree: ContextTree
     ignore: Ignore | None
 
+
+Which = tuple[str, str]
+"""A context's directory, and the text of its ignore file."""
 
 Checkout = Callable[[GitContext], Path]
 """Makes a git context's files; raises PullError."""
@@ -36,7 +42,12 @@ class Contexts:
         self._targets = targets
         self._digests = digests
         self._checkout = checkout
-        self._walked: dict[tuple[str, str], Context] = {}
+        self.walked: dict[Which, Context] = {}
+        """The contexts that were walked."""
+        self.standing: dict[Which, Walk] = {}
+        """Contexts as an earlier build found them, which may have changed since."""
+        self.parts: dict[Which, dict[str, Digest]] = {}
+        """What steps select of contexts, by the steps' signatures."""
         self._lock = threading.Lock()
         self.looked: dict[str, bool] = {}
         """Ignore files that were looked for, and whether they were there."""
@@ -46,11 +57,11 @@ class Contexts:
         directory = self.directory(source)
         name, text = self._ignore_file(source)
         with self._lock:
-            found = self._walked.get((str(directory), text))
+            found = self.walked.get((str(directory), text))
             if found is None:
                 rules = Ignore.parse(text, name) if text else None
                 found = Context(directory, scan(directory, rules, self._digests), rules)
-                self._walked[str(directory), text] = found
+                self.walked[str(directory), text] = found
         return found
 
     def rules(self, source: ContextInput) -> tuple[str, Ignore | None]:
@@ -70,9 +81,23 @@ class Contexts:
                 break
         return found or ("", "")
 
-    def walked(self) -> list[Context]:
-        """Return the contexts that were walked."""
-        return list(self._walked.values())
+    def believe(self, walks: Iterable[Walk]) -> None:
+        """Take parts from contexts as an earlier build found them, where nothing has changed."""
+        self.standing = {(walk.directory, walk.ignored): walk for walk in walks}
+
+    def part(self, source: ContextInput, step: object, compute: Callable[[], Digest]) -> Digest:
+        """Digest what a step selects of a context: ``compute`` says it, where nobody did before.
+
+        The step's representation must tell all that the digest depends on besides the context.
+        """
+        which = str(self.directory(source)), self._ignore_file(source)[1]
+        signature = digests.of(repr(step).encode("utf-8", "surrogateescape"))
+        parts = self.parts.setdefault(which, {})
+        if signature not in parts:
+            walk = self.standing.get(which)
+            stands = walk is not None and signature in walk.parts and walk.stands()
+            parts[signature] = walk.parts[signature] if walk and stands else compute()
+        return parts[signature]
 
     def tree(self, source: ContextInput) -> ContextTree:
         """Return a context's tree."""

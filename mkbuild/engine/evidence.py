@@ -19,10 +19,12 @@ from mkbuild.engine.compiled import (
     Asked,
     Compiled,
     Identity,
+    Walk,
     environment_of,
     identity,
     write,
 )
+from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.files import DiskFiles, Git
 from mkbuild.engine.request import BuildRequest, DockerfileInput, Publishing
 from mkbuild.events import (
@@ -116,7 +118,7 @@ def _compile(asked: Asked, witness: Witness) -> Compiled:
         hidden=hidden,
         git=(workspace.root, _git_facts(invocation)),
         followed=_columns(_followed(witness), began),
-        walked=_columns(_walked(invocation), began),
+        walks=tuple(_walks(invocation.contexts, began)),
         blobs=_blobs(witness),
         tags=tuple((*tag,) for tag in _tags(witness)),
         mode=asked.mode,
@@ -204,8 +206,6 @@ def _followed(witness: Witness) -> Iterator[tuple[str, os.stat_result | None]]:
     for directory, pattern, _ in invocation.workspace.evidence.globs:
         for path in globbed(directory, pattern):
             yield path, _stat(path)
-    for walked in invocation.contexts.walked():
-        yield str(walked.directory), walked.tree.walked[""]
 
 
 def globbed(directory: str, pattern: str) -> Iterator[str]:
@@ -232,11 +232,21 @@ def globbed(directory: str, pattern: str) -> Iterator[str]:
             todo.extend((name, below) for name in names)
 
 
-def _walked(invocation: "Invocation") -> Iterator[tuple[str, os.stat_result | None]]:
-    for walked in invocation.contexts.walked():
-        root = walked.tree.root
-        for path, status in walked.tree.walked.items():
-            yield f"{root}/{path}" if path else str(root), status
+def _walks(contexts: Contexts, began: int) -> Iterator[Walk]:
+    """Return the contexts as this build found them, or believed them to be."""
+    for which in {**contexts.walked, **contexts.parts}:
+        if which not in contexts.walked:
+            yield contexts.standing[which]
+            continue
+        tree = contexts.walked[which].tree
+        paths, identities = [], []
+        for path, status in tree.walked.items():
+            if not is_settled(status, began):
+                raise _DoubtError
+            paths.append(f"{tree.root}/{path}" if path else str(tree.root))
+            identities.append(identity(status))
+        parts = contexts.parts.get(which, {})
+        yield Walk(*which, tuple(paths), tuple(identities), parts)
 
 
 def _stat(path: str) -> os.stat_result | None:

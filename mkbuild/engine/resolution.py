@@ -192,14 +192,22 @@ class Resolver:
                 for mount in body.mounts
                 if mount.source is not None
             )
-        if action.source is None or isinstance(action.source, ContextInput):
+        source = action.source
+        if source is None or remote_sources(body):
             return (self._part(body, self.file_inputs(action, lambda _: None)),)
+        if isinstance(source, ContextInput):
+            return (self._context_part(source, body),)
         return (None,)
 
     def _mount_part(self, source: object, subpath: str | None) -> Digest | None:
         if not isinstance(source, ContextInput):
             return None
-        return self._part(mount_step(subpath or "/"), self._context_inputs(source))
+        return self._context_part(source, mount_step(subpath or "/"))
+
+    def _context_part(self, source: ContextInput, step: FileStep) -> Digest:
+        return self._contexts.part(
+            source, step, lambda: self._part(step, self._context_inputs(source))
+        )
 
     def _part(self, step: FileStep, inputs: Inputs) -> Digest:
         """Digest what a step selects of a context, and note what that is where nobody did."""

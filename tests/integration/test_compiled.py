@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -173,9 +174,37 @@ def test_changes_are_seen(workspace: Path, change: str) -> None:
     keep(workspace)
     before = build("all")
     CHANGES[change](workspace)
+    settle(workspace)
     assert not believed()
     assert main(["all"]) == 0
+    partly_believed = result(workspace)
     assert build("all") != before
+    shutil.rmtree(workspace.parent / "store" / "compiled")
+    assert main(["all"]) == 0
+    assert result(workspace) == partly_believed
+
+
+def result(workspace: Path) -> tuple[str, ...]:
+    """Return the digests that the last ``mkbuild all`` came to."""
+    name = compiled.name_of(["all"])
+    plan = compiled.read(str(workspace.parent / "store" / "compiled" / str(name)))
+    assert plan is not None
+    return plan.blobs
+
+
+def test_contexts_that_stand_are_not_walked(workspace: Path) -> None:
+    keep(workspace)
+    (workspace / "tool" / "src" / "file").write_text("changed")
+    settle(workspace)
+    # What was learned of this file's contents is lost: whoever walks the context reads it again.
+    with sqlite3.connect(workspace.parent / "store" / "digests.sqlite") as database:
+        database.execute("DELETE FROM files_v2")
+    assert main(["all"]) == 0
+    with sqlite3.connect(workspace.parent / "store" / "digests.sqlite") as database:
+        inodes = {inode for (inode,) in database.execute("SELECT inode FROM files_v2")}
+    assert (workspace / "tool" / "src" / "file").stat().st_ino in inodes
+    assert (workspace / "app" / "src" / "file").stat().st_ino not in inodes
+    assert believed()
 
 
 def test_a_new_build_file_is_seen(workspace: Path) -> None:
