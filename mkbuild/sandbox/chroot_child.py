@@ -96,21 +96,34 @@ def _mounted(spec: Wire, life: int, report: Report, groups: Groups) -> int:
 
 def _run(spec: Wire, life: int, report: Report, groups: Groups, root: int) -> int:
     """Run the command in ``root``; -1: the root that is mounted on the stage, and nothing else."""
+    noticed, notice = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(notice)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     command = os.fork()
     if not command:
         _command(spec, report, groups, root)
     poll = select.poll()
-    ended = os.pidfd_open(command)
-    poll.register(ended, select.POLLIN)
+    poll.register(noticed, select.POLLIN)
     poll.register(life, 0)
-    events = dict(poll.poll())
-    os.close(ended)
-    if life in events and not events.get(ended, 0):
-        os.kill(command, signal.SIGKILL)
-    _, code = os.waitpid(command, 0)
+    while (code := _reap(command, os.WNOHANG)) is None:
+        if any(fd == life for fd, _ in poll.poll()):
+            os.kill(command, signal.SIGKILL)
+            code = _reap(command, 0)
+            break
+        os.read(noticed, 512)
     _end_descendants()
-    status = os.waitstatus_to_exitcode(code)
+    status = os.waitstatus_to_exitcode(code or 0)
     return 128 - status if status < 0 else status
+
+
+def _reap(command: int, flags: int) -> int | None:
+    """Reap what has ended, whoever's child it was; return how the command did, None: not yet."""
+    while True:
+        pid, code = os.waitpid(-1, flags)
+        if pid == command:
+            return code
+        if not pid:
+            return None
 
 
 def _end_descendants() -> None:

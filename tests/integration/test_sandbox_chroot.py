@@ -118,6 +118,15 @@ def test_other_users_and_missing_directories(run: Run) -> None:
     assert "cannot change to the working directory /nope" in run("true", cwd="/nope").error
 
 
+def test_orphans_are_reaped(run: Run) -> None:
+    script = """
+    (sleep 0.05 & echo $! > /orphan); pid=$(cat /orphan); i=0
+    while kill -0 $pid 2>/dev/null && [ $i -lt 100 ]; do sleep 0.05; i=$((i+1)); done
+    ! kill -0 $pid 2>/dev/null; echo gone
+    """
+    assert run(script).out == "gone\n"
+
+
 def test_no_descriptor_is_inherited(run: Run) -> None:
     assert "cannot change" in run("true", cwd="/proc/self/fd/3").error
 

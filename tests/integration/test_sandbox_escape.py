@@ -131,6 +131,23 @@ def test_what_chroot_does_not_stop(tmp_path: Path, outside: dict[str, object]) -
     assert set(json.loads(result.out)) == NOT_STOPPED_BY_CHROOT
 
 
+KEYRING = """
+import ctypes, platform
+number = {"x86_64": 250, "aarch64": 219}[platform.machine()]
+print(ctypes.CDLL(None).syscall(ctypes.c_long(number), 0, -3, 0))
+"""
+
+
+@pytest.mark.root
+def test_the_session_keyring_is_a_new_one(tmp_path: Path) -> None:
+    # without the filter, which would not let it ask
+    user, lower = make_user("root", tmp_path), host_root(tmp_path / "lower")
+    argv = ["/usr/bin/python3", "-c", KEYRING]
+    inside = [user.run(lower, argv, mounts=[HOST_USR], insecure=True).out for _ in range(2)]
+    outside = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert len({int(text) for text in (*inside, outside) if int(text) > 0}) == 3
+
+
 @pytest.mark.root
 def test_attempts_are_real(tmp_path: Path, outside: dict[str, object]) -> None:
     result = attack(make_user("root", tmp_path), tmp_path, outside, insecure=True)

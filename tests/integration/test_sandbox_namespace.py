@@ -340,6 +340,16 @@ def test_setuid_works(user: User, tmp_path: Path) -> None:
 
 
 @ALL
+def test_pid_1_reaps_orphans(user: User, lower: Path) -> None:
+    script = """
+    (sleep 0.05 & echo $! > /orphan); pid=$(cat /orphan); i=0
+    while kill -0 $pid 2>/dev/null && [ $i -lt 100 ]; do sleep 0.05; i=$((i+1)); done
+    ! kill -0 $pid 2>/dev/null; echo gone
+    """
+    assert user.run(lower, script).out == "gone\n"
+
+
+@ALL
 def test_standard_input(user: User, lower: Path) -> None:
     assert user.run(lower, "cat; echo end").out == "end\n"
     data = b"x" * 300_000
