@@ -8,10 +8,10 @@ context's own directory does not count: its mode and owner differ from checkout 
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mkbuild.context.digests import EMPTY, FileDigests, FileToHash, read_attributes
 from mkbuild.context.ignore import Ignore, MatchInfo
@@ -34,15 +34,17 @@ class Status(NamedTuple):
 class ContextTree:
     """A context that has been walked; implements mkbuild.filesystem.source.SourceTree."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- what a walk finds
         self,
         root: Path,
         index: Index,
         statuses: dict[str, os.stat_result],
         digests: FileDigests,
         dropped: Mapping[str, os.stat_result],
+        places: Mapping[str, str],
     ) -> None:
         self.root = root
+        self._places = places
         self._index = index
         self._statuses = statuses
         self._dropped = dropped
@@ -65,14 +67,17 @@ class ContextTree:
             file.entry.path for file in files if file.entry.size and file.entry.path not in known
         ]
         if wanted:
-            root, statuses = self.root, self._statuses
-            asked = [FileToHash(f"{root}/{path}", statuses[path]) for path in wanted]
+            statuses = self._statuses
+            asked = [FileToHash(self._place(path), statuses[path]) for path in wanted]
             known.update(zip(wanted, self._digests.digests(asked), strict=True))
         return [known[file.entry.path] if file.entry.size else EMPTY for file in files]
 
     def source(self, file: Located) -> str:
         """Return where a file's bytes are."""
-        return f"{self.root}/{file.entry.path}"
+        return self._place(file.entry.path)
+
+    def _place(self, path: str) -> str:
+        return self._places.get(path) or f"{self.root}/{path}"
 
     @property
     def walked(self) -> Mapping[str, os.stat_result]:
@@ -92,10 +97,38 @@ class ContextTree:
         status = self._statuses[path]
         if stat.S_ISREG(status.st_mode) and status.st_size:
             return self._digests.attributes(status)
-        return b"" if stat.S_ISLNK(status.st_mode) else read_attributes(f"{self.root}/{path}")
+        return b"" if stat.S_ISLNK(status.st_mode) else read_attributes(self._place(path))
 
 
-def scan(root: Path, ignore: Ignore | None, digests: FileDigests) -> ContextTree:
+class Item(Protocol):
+    """An entry of a directory, as os.scandir gives it; ``path`` is where it is."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the directory."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        ...
+
+    def is_dir(self, *, follow_symlinks: bool) -> bool:
+        """Whether it is a directory."""
+        ...
+
+    def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+        """Ask what it is."""
+        ...
+
+
+View = Callable[[str, str], Iterable[Item]]
+"""Lists a directory of a context, given its path and its place, otherwise than the disk would."""
+
+
+def scan(
+    root: Path, ignore: Ignore | None, digests: FileDigests, view: View | None = None
+) -> ContextTree:
     """Walk a context directory (or a symlink to one), leaving out what ``ignore`` excludes.
 
     An excluded directory stays where something below it is re-included. Files that vanish while
@@ -104,13 +137,13 @@ def scan(root: Path, ignore: Ignore | None, digests: FileDigests) -> ContextTree
     """
     try:
         place = Path(os.path.realpath(root, strict=True))
-        walk = _Walk(str(place), ignore)
+        walk = _Walk(str(place), ignore, view)
     except OSError as error:
         message = f"cannot read the build context {error.filename or root}: {error.strerror}"
         hint = "a .dockerignore pattern can leave out what the build does not need"
         raise UserError(message, hint=hint) from error
     index = Index.assembled(walk.paths, walk.children)
-    return ContextTree(place, index, walk.statuses, digests, walk.dropped)
+    return ContextTree(place, index, walk.statuses, digests, walk.dropped, walk.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +159,13 @@ class _Directory:
 class _Walk:
     """One walk; a stack instead of recursion, since a tree may be deeper than Python's."""
 
-    def __init__(self, root: str, ignore: Ignore | None) -> None:
+    def __init__(self, root: str, ignore: Ignore | None, view: View | None) -> None:
         self.paths: dict[str, Located] = {"": ROOT}
         self.children: dict[str, dict[str, None]] = {"": {}}
         self.statuses: dict[str, os.stat_result] = {"": Path(root).stat()}
         self.dropped: dict[str, os.stat_result] = {}
+        self.places: dict[str, str] = {}
+        self._view = view
         self._ignore = ignore or None
         self._todo = [_Directory("", root, MatchInfo(), excluded=False)]
         self._excluded: list[str] = []
@@ -144,6 +179,11 @@ class _Walk:
         prefix = f"{directory.path}/" if directory.path else ""
         names = self.children[directory.path]
         try:
+            if self._view is not None:
+                for item in self._view(directory.path, directory.place):
+                    self._item(prefix + item.name, item, names, directory.info)
+                    self.places[prefix + item.name] = item.path
+                return
             with os.scandir(directory.place) as found:
                 for item in found:
                     self._item(prefix + item.name, item, names, directory.info)
@@ -153,9 +193,7 @@ class _Walk:
             if not directory.excluded:
                 raise
 
-    def _item(
-        self, path: str, item: "os.DirEntry[str]", names: dict[str, None], info: MatchInfo
-    ) -> None:
+    def _item(self, path: str, item: Item, names: dict[str, None], info: MatchInfo) -> None:
         excluded = False
         if self._ignore is not None:
             excluded, info = self._ignore.step(path, info)

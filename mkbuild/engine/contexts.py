@@ -9,7 +9,7 @@ from mkbuild import digest as digests
 from mkbuild.buildfile.target import DirectoryContext, GitContext, Target
 from mkbuild.context.digests import FileDigests
 from mkbuild.context.ignore import Ignore
-from mkbuild.context.scan import ContextTree, scan
+from mkbuild.context.scan import ContextTree, View, scan
 from mkbuild.digest import Digest
 from mkbuild.engine.compiled import Walk
 from mkbuild.errors import BuildFileError, UserError
@@ -51,6 +51,8 @@ class Contexts:
         self._lock = threading.Lock()
         self.looked: dict[str, bool] = {}
         """Ignore files that were looked for, and whether they were there."""
+        self.views: Mapping[str, View] = {}
+        """By directory, what lists it where it is not all real (see mkbuild.engine.revision)."""
 
     def get(self, source: ContextInput) -> Context:
         """Return a context; raises UserError where it cannot be read."""
@@ -60,7 +62,8 @@ class Contexts:
             found = self.walked.get((str(directory), text))
             if found is None:
                 rules = Ignore.parse(text, name) if text else None
-                found = Context(directory, scan(directory, rules, self._digests), rules)
+                view = self.views.get(str(directory))
+                found = Context(directory, scan(directory, rules, self._digests, view), rules)
                 self.walked[str(directory), text] = found
         return found
 

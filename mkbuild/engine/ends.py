@@ -69,6 +69,7 @@ class Ends:
         if self._request.sources.locked is not False:
             pins = self.revision.pins(Path(self._selected.workspace.root))
         invocation = self._invocation(selected, pins)
+        invocation.contexts.views = self.revision.views
         invocation.commits.look_from(self.revision.commit, self.revision.tree.into)
         known = tuple(label for label in labels if label in selected.workspace.targets)
         try:

@@ -5,19 +5,17 @@ sees as unchanged. Nothing of the repository is written to.
 """
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.errors import UsageError
 
-_GITLINK = "160000"
-_SYMLINK = "120000"
+GITLINK, SYMLINK = "160000", "120000"
+"""Modes of submodules and symlinks, as git writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,112 +135,6 @@ class Repository:
 
     def _run(self, *arguments: str, text: str = "", extra: Mapping[str, str] | None = None) -> str:
         return os.fsdecode(_git(self.top, *arguments, text=text, extra=extra))
-
-
-class Tree:
-    """The files of a commit, made real below a directory as far as somebody asks for them.
-
-    What git says is the same as now is copied from where it lies: so it has the same mode and
-    attributes, and comes out of the same filters. Of the rest git knows but the executable bit:
-    where that is the same, the mode is the present one.
-    """
-
-    def __init__(self, repository: Repository, commit: str, into: Path) -> None:
-        """``into``: an empty directory of ours."""
-        self.repository = repository
-        self.commit = commit
-        self.into = into
-        self._links: dict[tuple[int, int], Path] = {}
-        self._done: set[str] = set()
-
-    @cached_property
-    def entries(self) -> Mapping[str, Entry]:
-        """All files of the commit."""
-        return self.repository.tree(self.commit)
-
-    @cached_property
-    def directories(self) -> frozenset[str]:
-        """All directories that hold some."""
-        found = {""}
-        for path in self.entries:
-            while (path := path.rpartition("/")[0]) not in found:
-                found.add(path)
-        return frozenset(found)
-
-    @cached_property
-    def changed(self) -> list[str]:
-        """What is different now, sorted (see :meth:`Repository.changed`)."""
-        return self.repository.changed(self.commit)
-
-    def write(self, paths: Iterable[str]) -> None:
-        """Make files real, and the directories of all of them; a path may be a submodule."""
-        changed, fresh = frozenset(self.changed), []
-        for path in paths:
-            if path in self._done:
-                continue
-            self._done.add(path)
-            entry = self.entries[path]
-            self.make_directory(path.rpartition("/")[0])
-            if path not in changed and os.path.lexists(self.repository.top / path):
-                self._copy(path)
-            elif entry.mode == _GITLINK:
-                self._submodule(path, entry)
-            else:
-                fresh.append(path)
-        self.repository.check_out(self.commit, fresh, self.into)
-        for path in fresh:
-            self._set_mode(path, self.entries[path])
-
-    def make_directory(self, path: str) -> None:
-        """Make a directory, and those above it, with the modes that they have now."""
-        place = self.into / path
-        if place.is_dir():
-            return
-        if path:
-            self.make_directory(path.rpartition("/")[0])
-        place.mkdir(exist_ok=True)
-        now = self.repository.top / path
-        if path and now.is_dir() and not now.is_symlink():
-            place.chmod(now.stat().st_mode & 0o7777)
-
-    def link_of(self, path: str) -> str | None:
-        """Return where a symlink of the commit leads; None for anything else."""
-        entry = self.entries.get(path)
-        if entry is None or entry.mode != _SYMLINK:
-            return None
-        return os.fsdecode(self.repository.read(entry))
-
-    def _copy(self, path: str) -> None:
-        source, target = self.repository.top / path, self.into / path
-        status = source.lstat()
-        if source.is_dir() and not source.is_symlink():
-            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-            return
-        first = self._links.setdefault((status.st_dev, status.st_ino), target)
-        if first != target and status.st_nlink > 1:
-            target.hardlink_to(first)
-        else:
-            shutil.copy2(source, target, follow_symlinks=False)
-
-    def _submodule(self, path: str, entry: Entry) -> None:
-        self.make_directory(path)
-        repository = self.repository.submodule(path)
-        if repository is None:
-            return  # nor does the present build find anything there
-        if not repository.is_ref(entry.name):
-            raise UsageError(
-                f"the submodule {path} has no commit {entry.name[:12]}, which it had to be at",
-                hint=f"git -C {path} fetch origin {entry.name}",
-            )
-        tree = Tree(repository, entry.name, self.into / path)
-        tree.write(tree.entries)
-
-    def _set_mode(self, path: str, entry: Entry) -> None:
-        now = self.repository.top / path
-        if entry.mode.startswith("100") and now.is_file() and not now.is_symlink():
-            mode = now.stat().st_mode & 0o7777
-            if bool(mode & 0o100) == (entry.mode == "100755"):
-                (self.into / path).chmod(mode)
 
 
 def _split(text: str) -> list[str]:

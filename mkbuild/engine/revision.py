@@ -2,13 +2,14 @@
 
 Build files are loaded as if they lay where they lie now, with the same variables, environment and
 git facts: so nothing differs but what the files say. What a target reads of the disk is read where
-it lies if git says that nothing differs there; else it is made real in a temporary directory.
+it lies if git says that nothing differs there; else what differs is made real in a temporary
+directory, and contexts are views that list it in its place.
 """
 
 import os
 import posixpath
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,10 +21,10 @@ from mkbuild.buildfile.target import (
     Target,
     Workspace,
 )
-from mkbuild.context.ignore import Ignore
-from mkbuild.engine.contexts import ignore_file
+from mkbuild.context.scan import View
+from mkbuild.engine.gittree import GitTree
 from mkbuild.engine.lock import LOCK_FILE, Lock, Pins, read
-from mkbuild.engine.repository import Repository, Tree
+from mkbuild.engine.repository import Repository
 
 
 class Revision:
@@ -36,7 +37,9 @@ class Revision:
         """
         repository = Repository(root)
         self.commit = repository.commit(ref)
-        self.tree = Tree(repository, self.commit, scratch())
+        self.tree = GitTree(repository, self.commit, scratch())
+        self.views: dict[str, View] = {}
+        """What lists the directories of contexts, by where they are."""
 
     def path(self, place: str) -> str | None:
         """Return a path in the repository, as seen from its top; None for one outside."""
@@ -63,7 +66,7 @@ class Revision:
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or directory, now where git holds nothing of that name."""
         name = self.path(path)
-        known = name in self.tree.entries or name in self.tree.directories
+        known = name in self.tree.entries or name in self.tree.children
         return known or Path(path).exists()
 
     def glob(self, directory: str, pattern: str) -> list[str]:
@@ -101,7 +104,7 @@ class Revision:
         if isinstance(context, DirectoryContext):
             if target.dockerfile_inline is None:
                 dockerfile = self._dockerfile(dockerfile)
-            context = DirectoryContext(self._directory(context.path, dockerfile))
+            context = DirectoryContext(self._directory(context.path))
         contexts: Mapping[str, ContextSource] = {
             name: self._source(source) for name, source in target.contexts.items()
         }
@@ -110,9 +113,13 @@ class Revision:
         )
 
     def _source(self, source: ContextSource) -> ContextSource:
-        if isinstance(source, DirectoryContext | LayoutContext):
-            return replace(source, path=self._directory(source.path, None))
-        return source
+        match source:
+            case DirectoryContext(path):
+                return DirectoryContext(self._directory(path))
+            case LayoutContext(path):
+                return replace(source, path=self._copied(path))
+            case _:
+                return source
 
     def _dockerfile(self, place: str) -> str:
         """Return where a Dockerfile of the revision is, beside its own ignore file."""
@@ -126,26 +133,29 @@ class Revision:
         self.tree.write(path for path in {name, followed, ignored} if path in self.tree.entries)
         return str(self.tree.into / name)
 
-    def _directory(self, place: str, dockerfile: str | None) -> str:
-        """Return where a directory of the revision is; what is ignored there need not be real."""
+    def _directory(self, place: str) -> str:
+        """Return where a directory of the revision is: real but for files that did not change."""
         name = self.path(place)
         if name is None or self._same(name):
             return place
         name = self._followed(name)
+        real = str(self.tree.into / name)
+        if real not in self.views:
+            self.tree.make_directory(name)
+            below = f"{name}/" if name else ""
+            wanted = {f"{below}.dockerignore", *_below(self.tree.changed, below)}
+            self.tree.write(path for path in wanted if path in self.tree.entries)
+            self.views[real] = self.tree.view(name)
+        return real
+
+    def _copied(self, place: str) -> str:
+        """Return where a directory of the revision is, all of it real."""
+        name = self.path(place)
+        if name is None or self._same(name):
+            return place
         below = f"{name}/" if name else ""
-        inside = [path for path in self.tree.entries if path.startswith(below)]
         self.tree.make_directory(name)
-        rules = [path for path in (f"{below}.dockerignore",) if path in self.tree.entries]
-        self.tree.write(rules)
-        found = ignore_file(self.tree.into / name, dockerfile)
-        ignore = Ignore.parse(found[1], found[0]) if found else None
-        wanted = []
-        for path in inside:
-            if ignore is not None and ignore.excluded(path[len(below) :]):
-                self.tree.make_directory(posixpath.dirname(path))
-            else:
-                wanted.append(path)
-        self.tree.write(wanted)
+        self.tree.write(path for path in self.tree.entries if path.startswith(below))
         return str(self.tree.into / name)
 
     def _followed(self, name: str) -> str:
@@ -167,11 +177,18 @@ class Revision:
         # A symlink may lead to something that changed.
         if _holds(changed, name) or self.tree.link_of(name) is not None:
             return False
-        at = bisect_left(changed, f"{name}/")
-        if at < len(changed) and changed[at].startswith(f"{name}/"):
+        if any(_below(changed, f"{name}/")):
             return False
         # Of what git does not hold, the topmost directory is there alone.
         return not any(_holds(changed, f"{parent}/") for parent in _parents(name))
+
+
+def _below(found: Sequence[str], prefix: str) -> Iterator[str]:
+    """Return what begins so of a sorted list."""
+    for path in found[bisect_left(found, prefix) :]:
+        if not path.startswith(prefix):
+            return
+        yield path
 
 
 def _parents(name: str) -> list[str]:

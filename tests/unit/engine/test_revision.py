@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from mkbuild.buildfile.target import DirectoryContext, LayoutContext, Target, Workspace
+from mkbuild.context.digests import FileDigests
+from mkbuild.context.scan import scan
 from mkbuild.engine.revision import Revision
+from mkbuild.filesystem import toc
 from mkbuild.location import Location
 from tests.support.gitrepo import commit
 
@@ -50,6 +53,19 @@ def target(place: Path, name: str) -> Target:
     return Target(name, name, Location("BUILD.yaml"), context, str(place / name / "Dockerfile"))
 
 
+def look(revision: Revision, directory: str) -> dict[str, str | None]:
+    """Return what a context holds: the text of files, None for directories."""
+    digests = FileDigests(revision.tree.into.parent / "digests", warn=pytest.fail)
+    tree = scan(Path(directory), None, digests, revision.views.get(directory))
+    return {
+        found.entry.path: Path(tree.source(found)).read_text()
+        if found.entry.type == toc.FILE
+        else None
+        for found in tree.index.walk()
+        if found.entry.path
+    }
+
+
 def real(revision: Revision, target: Target) -> Target:
     return revision.workspace(Workspace("/", {target.label: target})).targets[target.label]
 
@@ -81,12 +97,20 @@ def test_what_did_not_change_is_read_where_it_lies(place: Path, revision: Make) 
     assert real(found, api) == replace(api, pull="never")
     web = real(found, target(place, "web"))
     assert isinstance(web.context, DirectoryContext)
-    root = Path(web.context.path)
-    assert not root.is_relative_to(place)
-    assert (root / "page").read_text() == "1"
+    assert not Path(web.context.path).is_relative_to(place)
     assert web.dockerfile == str(place / "web/Dockerfile")
-    assert (root / "big").is_dir()
-    assert not (root / "big/file").exists()
+    seen = look(found, web.context.path)
+    assert seen["page"] == "1"
+    assert seen == {
+        ".dockerignore": "big\n",
+        "Dockerfile": "FROM y",
+        "big": None,
+        "big/file": "0",
+        "deep": None,
+        "deep/BUILD.yaml": "two",
+        "page": "1",
+    }
+    assert not (Path(web.context.path) / "big").exists(), "it is where it was"
 
 
 def test_untracked_files_are_a_change(place: Path, revision: Make) -> None:
@@ -95,11 +119,26 @@ def test_untracked_files_are_a_change(place: Path, revision: Make) -> None:
     found = revision()
     web = real(found, target(place, "web"))
     assert isinstance(web.context, DirectoryContext)
-    assert not (Path(web.context.path) / "new").exists()
+    assert "new" not in look(found, web.context.path)
     inner = replace(target(place, "web"), context=DirectoryContext(str(place / "web/new/deep")))
     changed = real(found, inner).context
     assert isinstance(changed, DirectoryContext)
-    assert list(Path(changed.path).iterdir()) == []
+    assert look(found, changed.path) == {}
+
+
+def test_directories_that_became_something_else(place: Path, revision: Make) -> None:
+    (place / "web" / "deep" / "BUILD.yaml").unlink()
+    (place / "web" / "deep").rmdir()
+    (place / "web" / "deep").symlink_to("big")
+    (place / "web" / "page").unlink()
+    (place / "web" / "page").mkdir()
+    (place / "web" / "page" / "more").write_text("")
+    found = revision()
+    context = real(found, target(place, "web")).context
+    assert isinstance(context, DirectoryContext)
+    seen = look(found, context.path)
+    assert (seen["deep"], seen["deep/BUILD.yaml"], seen["page"]) == (None, "two", "1")
+    assert "page/more" not in seen
 
 
 def test_a_dockerfile_and_its_ignore_file(place: Path, revision: Make) -> None:
