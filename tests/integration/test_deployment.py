@@ -42,11 +42,23 @@ def test_pipelines_are_what_their_services_accept(name: str, schema: str) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_documentation_names_what_chroot_does_not_stop() -> None:
-    test = (ROOT / "tests/integration/test_sandbox_escape.py").read_text()
-    declared = test.partition("NOT_STOPPED_BY_CHROOT = {")[2].partition("}")[0]
-    text = (ROOT / "docs/running.md").read_text()
-    rows = [line for line in text.splitlines() if line.endswith("| **not stopped** |")]
-    assert {re.findall(r"`([a-z_]+)`", row)[0] for row in rows} == set(
-        re.findall(r'"([a-z_]+)"', declared)
+def test_the_table_of_attempts_is_that_of_the_tests() -> None:
+    tests = (ROOT / "tests/integration/test_sandbox_escape.py").read_text()
+    declared = tests.partition("NOT_STOPPED_BY_CHROOT = {")[2].partition("}")[0]
+    weak = set(re.findall(r'"([a-z_]+)"', declared))
+    attempts = (ROOT / "tests/support/escapes.py").read_text()
+    names = re.findall(r"@attempt\ndef (\w+)", attempts)
+    table = (
+        (ROOT / "docs/running.md").read_text().partition("| attempt (name")[2].partition("\n\n")[0]
     )
+    rows = [line.strip("|").split("|") for line in table.splitlines()[2:]]
+    documented = {
+        name: (namespace.strip(), chroot.strip())
+        for text, namespace, chroot in rows
+        for name in re.findall(r"`(\w+)`", text)
+    }
+    assert sorted(documented) == sorted(names)
+    assert {name for name, (_, chroot) in documented.items() if chroot != "stopped"} == weak
+    # what the test of the host's network shows, and nothing else
+    shared = {name for name, (namespace, _) in documented.items() if namespace != "stopped"}
+    assert shared == {"abstract_socket", "loopback_listener"}

@@ -1,6 +1,6 @@
 """Malformed and hostile tars at random, their target's surroundings watched.
 
-A short run always; ten thousand with ``-m full``.
+In a box, so that an escape would harm nothing. A short run always; ten thousand with ``-m full``.
 """
 
 import os
@@ -18,6 +18,7 @@ from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot.layerread import LayerContent, read_layer
 from mkbuild.snapshot.layerview import Limits
 from mkbuild.store.temp import remove_tree
+from tests.support.box import boxed
 from tests.support.trees import blocks, directory, file, member, tar
 
 NAMES = [
@@ -113,10 +114,26 @@ def campaign(root: Path, seed: int, count: int) -> int:
 
 @pytest.mark.root
 def test_hostile_archives_stay_in_their_tree(tmp_path: Path) -> None:
-    assert campaign(tmp_path, 1, 300) > 30
+    assert boxed(tmp_path, campaign, tmp_path, 1, 300) > 30
 
 
 @pytest.mark.root
 @pytest.mark.full
 def test_ten_thousand_hostile_archives(tmp_path: Path) -> None:
-    assert campaign(tmp_path, 2, 10_000) > 1000
+    assert boxed(tmp_path, campaign, tmp_path, 2, 10_000) > 1000
+
+
+def _write(place: Path) -> None:
+    place.write_text("escaped")
+
+
+@pytest.mark.root
+def test_an_escape_would_harm_nothing(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    boxed(inside, _write, inside / "f")
+    for place in (outside, Path("/mkbuild-escaped"), Path("/etc/mkbuild-escaped")):
+        with pytest.raises(AssertionError, match="Read-only file system"):
+            boxed(inside, _write, place)
+        assert not place.exists()
+    assert (inside / "f").read_text() == "escaped"

@@ -122,7 +122,7 @@ def test_orphans_are_reaped(run: Run) -> None:
     script = """
     (sleep 0.05 & echo $! > /orphan); pid=$(cat /orphan); i=0
     while kill -0 $pid 2>/dev/null && [ $i -lt 100 ]; do sleep 0.05; i=$((i+1)); done
-    ! kill -0 $pid 2>/dev/null; echo gone
+    if kill -0 $pid 2>/dev/null; then echo left; else echo gone; fi
     """
     assert run(script).out == "gone\n"
 

@@ -344,7 +344,7 @@ def test_pid_1_reaps_orphans(user: User, lower: Path) -> None:
     script = """
     (sleep 0.05 & echo $! > /orphan); pid=$(cat /orphan); i=0
     while kill -0 $pid 2>/dev/null && [ $i -lt 100 ]; do sleep 0.05; i=$((i+1)); done
-    ! kill -0 $pid 2>/dev/null; echo gone
+    if kill -0 $pid 2>/dev/null; then echo left; else echo gone; fi
     """
     assert user.run(lower, script).out == "gone\n"
 
