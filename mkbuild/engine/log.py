@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -21,6 +22,8 @@ from mkbuild.errors import UsageError
 VERSION = 3
 KEPT = 100
 """How many records stay."""
+KEPT_BYTES = 256_000_000
+"""How much room they may take: one of a thousand images has some megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,21 @@ class Log:
         self._root = storage / "runs"
 
     def write(self, name: str, document: Mapping[str, Any]) -> None:
-        """Add a record, by a name from :func:`name_of`; the oldest above :data:`KEPT` go."""
+        """Add a record, by a name from :func:`name_of`; the oldest go (KEPT, KEPT_BYTES)."""
         self._root.mkdir(parents=True, exist_ok=True)
         partial = self._root / f".{name}.partial"
         partial.write_text(json.dumps(document))
         partial.rename(self._root / f"{name}.json")
-        for old in self.names()[:-KEPT]:
-            (self._root / f"{old}.json").unlink(missing_ok=True)
+        self._forget()
+
+    def _forget(self) -> None:
+        room = KEPT_BYTES
+        for number, name in enumerate(reversed(self.names())):
+            path = self._root / f"{name}.json"
+            with suppress(FileNotFoundError):  # another process forgets as well
+                room -= path.stat().st_size
+                if number and (number >= KEPT or room < 0):
+                    path.unlink()
         for path in self._root.glob("*.again"):
             if not path.with_suffix(".json").exists():
                 path.unlink(missing_ok=True)

@@ -76,7 +76,7 @@ class Report:
             resolution=invocation.resolution if invocation else None,
             side=invocation.side() if invocation else Side(),
             why=invocation.why if invocation else {},
-            targets={t.label: {**metadata(t), "images": contents(t)} for t in self.targets},
+            targets={target.label: _brief(target) for target in self.targets},
             recorder=self.recorder,
         )
 
@@ -113,7 +113,9 @@ class Report:
         delimiter = f"mkbuild-{secrets.token_hex(16)}"
         texts = {
             "GITHUB_STEP_SUMMARY": github.summary(document),
-            "GITHUB_OUTPUT": github.outputs(document, delimiter),
+            "GITHUB_OUTPUT": github.outputs(
+                {t.label: metadata(t) for t in self.targets}, delimiter
+            ),
         }
         for name, text in texts.items():
             if os.environ.get(name):
@@ -124,3 +126,9 @@ class Report:
                         stream.write(text)
                 except OSError as problem:
                     warn(f"{name}: {problem}")
+
+
+def _brief(target: BuiltTarget) -> dict[str, Any]:
+    """Return a target's metadata without its steps, which records hold once, and its layers."""
+    known = {name: value for name, value in metadata(target).items() if name != "steps"}
+    return {**known, "images": contents(target)}

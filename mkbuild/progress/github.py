@@ -119,12 +119,12 @@ def _fenced(lines: Sequence[str]) -> list[str]:
     return ["", f"{fence}text", content, fence, ""]
 
 
-def outputs(document: Mapping[str, Any], delimiter: str) -> str:
+def outputs(targets: Mapping[str, Mapping[str, Any]], delimiter: str) -> str:
     """Return what goes to GITHUB_OUTPUT: ``digests`` and ``metadata`` (JSON), ``digest`` of one.
 
-    ``delimiter``: a line that nobody can have written on purpose.
+    ``targets``: the metadata of what was built, as in a metadata file. ``delimiter``: a line that
+    nobody can have written on purpose.
     """
-    targets = document["targets"]
     digests = {label: target["containerimage.digest"] for label, target in targets.items()}
     values = {"digests": json.dumps(digests), "metadata": json.dumps(targets)}
     if len(digests) == 1:

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
+from mkbuild.engine.schemas import SCHEMAS
 from tests.support.bases import bases
 from tests.support.command import CLEAN, ROOT
 
@@ -101,6 +103,7 @@ def test_the_action_builds(
     assert ("it is not pushed" in done.stderr) == ("push" in given)
     handed = written(output.read_text())
     assert json.loads(handed["digests"]).keys() == built
+    jsonschema.validate(json.loads(handed["metadata"]), SCHEMAS["metadata"]())
     assert ("digest" in handed) == (len(built) == 1)
     assert {f"steps.build.outputs.{n}" for n in ("digests", "digest", "metadata")} == {
         declared["value"].strip("${} ") for declared in ACTION["outputs"].values()

@@ -1,5 +1,6 @@
 """The log: names, order, runs that did nothing, what is forgotten."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -98,6 +99,17 @@ def test_the_oldest_are_forgotten_with_what_lies_beside_them(log: Log, tmp_path:
     assert len(names) == KEPT
     assert names[0] == name_of(1_800_000_000.0, 1)
     assert list((tmp_path / "runs").glob("*.again")) == []
+
+
+def test_large_records_are_forgotten_sooner(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(json.dumps(document(more="x" * 10_000)))
+    monkeypatch.setattr("mkbuild.engine.log.KEPT_BYTES", 3 * size + 100)
+    for number in range(5):
+        log.write(name_of(1_800_000_000.0 + number, 1), document(more="x" * 10_000))
+    assert log.names() == [name_of(1_800_000_000.0 + number, 1) for number in (2, 3, 4)]
+    monkeypatch.setattr("mkbuild.engine.log.KEPT_BYTES", 10)
+    log.write(name_of(1_800_000_005.0, 1), document())
+    assert log.names() == [name_of(1_800_000_005.0, 1)]
 
 
 def test_what_cannot_be_read_is_left_out(log: Log, tmp_path: Path) -> None:

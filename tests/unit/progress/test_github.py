@@ -97,7 +97,7 @@ def test_the_summary_of_a_run_that_never_began() -> None:
 
 
 def test_outputs() -> None:
-    found = github.outputs(runs.document(), "DELIMITER").split("DELIMITER\n")
+    found = github.outputs(runs.document()["targets"], "DELIMITER").split("DELIMITER\n")
     names, values = [n.removesuffix("<<") for n in found[0::2]], found[1::2]
     assert names == ["digests", "metadata", ""]
     assert json.loads(values[0]) == {"base": runs.DIGEST, "api": runs.DIGEST}
@@ -105,5 +105,5 @@ def test_outputs() -> None:
 
 
 def test_one_image_is_an_output_of_its_own() -> None:
-    found = github.outputs(runs.document(ok=False), "D")
+    found = github.outputs(runs.document(ok=False)["targets"], "D")
     assert found.endswith(f"digest<<D\n{runs.DIGEST}\nD\n")
