@@ -78,7 +78,7 @@ class Revision:
         return [
             posixpath.join(directory, path[len(prefix) :])
             for path in self.tree.entries
-            if path.startswith(prefix) and _matches(path[len(prefix) :].split("/"), parts)
+            if path.startswith(prefix) and matches(path[len(prefix) :].split("/"), parts)
         ]
 
     # What builds read.
@@ -201,10 +201,10 @@ def _holds(found: Sequence[str], wanted: str) -> bool:
     return at < len(found) and found[at] == wanted
 
 
-def _matches(parts: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether a path matches a pattern, part by part; ``**`` stands for any number of parts."""
+def matches(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a path matches a glob, part by part; ``**`` stands for any number of parts."""
     if not wanted:
         return not parts
     if wanted[0] == "**":
-        return any(_matches(parts[at:], wanted[1:]) for at in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
+        return any(matches(parts[at:], wanted[1:]) for at in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and matches(parts[1:], wanted[1:])

@@ -34,11 +34,13 @@ def test_a_wrong_manifest_would_be_noticed() -> None:
 )
 def test_pipelines_are_what_their_services_accept(name: str, schema: str) -> None:
     pytest.importorskip("check_jsonschema")
-    transform = ["--data-transform", "gitlab-ci"] if "gitlab" in name else []
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *transform]
-    done = subprocess.run(
-        [*command, str(ROOT / "examples/ci" / name)], capture_output=True, text=True, check=False
-    )
+    transform = ("--data-transform", "gitlab-ci") if "gitlab" in name else ()
+    accepted(ROOT / "examples/ci" / name, schema, *transform)
+
+
+def accepted(path: Path, schema: str, *flags: str) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *flags]
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -62,3 +64,12 @@ def test_the_table_of_attempts_is_that_of_the_tests() -> None:
     # what the test of the host's network shows, and nothing else
     shared = {name for name, (namespace, _) in documented.items() if namespace != "stopped"}
     assert shared == {"abstract_socket", "loopback_listener"}
+
+
+def test_the_workflow_of_waves_is_what_github_accepts(tmp_path: Path) -> None:
+    pytest.importorskip("check_jsonschema")
+    text = (ROOT / "docs" / "explaining.md").read_text()
+    (workflow,) = re.findall(r"^```yaml\n(on: .*?)^```$", text, re.DOTALL | re.MULTILINE)
+    path = tmp_path / "waves.yml"
+    path.write_text(workflow)
+    accepted(path, "vendor.github-workflows")

@@ -30,3 +30,17 @@ def commit(directory: Path, message: str = "more") -> str:
     git(directory, "add", "-A")
     git(directory, "commit", "-q", "--allow-empty", "-m", message)
     return git(directory, "rev-parse", "HEAD")
+
+
+def sample(place: Path) -> Path:
+    """Make a repository of a few files: in directories, executable, a symlink, odd names."""
+    (place / "d" / "e").mkdir(parents=True)
+    for name, text in {"a": "1", "d/b": "2", "d/e/c": "3", "näme\n": "4"}.items():
+        (place / name).write_text(text)
+    (place / "link").symlink_to("d/b")
+    (place / "d" / "run").write_text("x")
+    (place / "d" / "run").chmod(0o755)
+    (place / ".gitignore").write_text("*.log\n")
+    (place / ".gitattributes").write_text("a export-ignore\nd/b export-subst\n")
+    commit(place)
+    return place

@@ -3,12 +3,12 @@
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from mkbuild.buildfile.load import load
 from mkbuild.buildfile.target import Target, Workspace
 from mkbuild.dockerfile import parser
 from mkbuild.dockerfile.instructions import Dockerfile
+from mkbuild.engine.revision import matches
 from mkbuild.graph.targets import TargetGraph, infer
 from mkbuild.oci.model import Platform
 
@@ -47,15 +47,7 @@ class MemoryFiles:
         """Return the files that match, in the wrong order, so that callers must sort."""
         self.globs += 1
         wanted = posixpath.join(directory, pattern).split("/")
-        return sorted((p for p in self.contents if _matches(p.split("/"), wanted)), reverse=True)
-
-
-def _matches(parts: list[str], wanted: list[str]) -> bool:
-    if not wanted:
-        return not parts
-    if wanted[0] == "**":
-        return any(_matches(parts[at:], wanted[1:]) for at in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
+        return sorted((p for p in self.contents if matches(p.split("/"), wanted)), reverse=True)
 
 
 def no_git(fact: str) -> str | None:

@@ -7,22 +7,12 @@ import pytest
 
 from mkbuild.engine.repository import Repository
 from mkbuild.errors import UsageError
-from tests.support.gitrepo import commit, git
+from tests.support.gitrepo import commit, git, sample
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    place = tmp_path / "work"
-    (place / "d" / "e").mkdir(parents=True)
-    for name, text in {"a": "1", "d/b": "2", "d/e/c": "3", "näme\n": "4"}.items():
-        (place / name).write_text(text)
-    (place / "link").symlink_to("d/b")
-    (place / "d" / "run").write_text("x")
-    (place / "d" / "run").chmod(0o755)
-    (place / ".gitignore").write_text("*.log\n")
-    (place / ".gitattributes").write_text("a export-ignore\nd/b export-subst\n")
-    commit(place)
-    return place
+    return sample(tmp_path / "work")
 
 
 def test_refs(place: Path) -> None:
