@@ -11,6 +11,7 @@ from mkbuild.cli.common import FLAGS, VALUED
 VERBS = {
     "Build": {
         "build": "Build images (the default verb).",
+        "watch": "Build again whenever a save changes an image.",
         "shell": "Open a shell where a step failed.",
         "verify": "Build twice, and compare.",
         "promote": "Let a tag stand for finished images; nothing is built.",

@@ -11,7 +11,6 @@ from typing import Any
 from mkbuild.engine.against import compare_with
 from mkbuild.engine.compiled import Asked
 from mkbuild.engine.evidence import Witness, keep, may_be_kept
-from mkbuild.engine.files import DiskFiles
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
 from mkbuild.engine.outputs import write_outputs
@@ -31,13 +30,20 @@ from mkbuild.progress.tee import Tee
 from mkbuild.sandbox import detect
 
 
-def build(request: BuildRequest, reporter: Reporter, asked: Asked | None = None) -> int:
+def build(
+    request: BuildRequest,
+    reporter: Reporter,
+    asked: Asked | None = None,
+    report: Report | None = None,
+) -> int:
     """Build, write outputs, publish; returns the exit status, raises MkbuildError.
 
-    ``asked``: the command line, where its result is to be kept for the next time.
+    ``asked``: the command line, where its result is to be kept for the next time. ``report``: is
+    filled in, for those who want to know what was built from what.
     """
     entered = detect.enter(request.behaviour.sandbox)
-    began, files, report = time.time_ns(), DiskFiles(), Report(request)
+    report = report or Report(request)
+    began, files = time.time_ns(), report.files
     tee = Tee([reporter, report.recorder])
     ended: BaseException | None = None
     try:

@@ -20,6 +20,8 @@ class DiskFiles:
     def __init__(self) -> None:
         """Begin with no question asked."""
         self.looked: dict[str, bool] = {}
+        self.globs: set[tuple[str, str]] = set()
+        """Directories, and the patterns that were looked for below them."""
 
     def read(self, path: str) -> bytes:
         """Return a file's contents; raises OSError where that cannot be done."""
@@ -35,6 +37,7 @@ class DiskFiles:
 
     def glob(self, directory: str, pattern: str) -> list[str]:
         """Return the absolute paths below a directory that match a relative pattern, any order."""
+        self.globs.add((directory, pattern))
         return [str(path) for path in Path(directory).glob(pattern)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mkbuild.engine.contents import contents
-from mkbuild.engine.files import Git
+from mkbuild.engine.files import DiskFiles, Git
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation
 from mkbuild.engine.log import Log, name_of
@@ -31,6 +31,7 @@ class Report:
     def __init__(self, request: BuildRequest) -> None:
         """Begin the run."""
         self.recorder = Recorder(time.time)
+        self.files = DiskFiles()
         self.started = time.time()
         self.name = name_of(self.started)
         self.wanted: Sequence[str] = ()
