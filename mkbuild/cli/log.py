@@ -89,13 +89,13 @@ def command(
     from mkbuild.errors import UsageError
 
     common = take_common(params)
-    storage, log = common.storage, Log(common.storage)
+    log = Log(common.storage)
     place = "" if everywhere else _workspace(common)
     about = _ABOUT_ONE.get(what[0]) if what else None
     if html is not None:
         if about is not None or len(what) > 1:
             raise UsageError("--html is about one run", hint="mkbuild log --html FILE [RUN]")
-        _write_page(log.find(what[0] if what else _LATEST, place), storage, html)
+        _write_page(log.find(what[0] if what else _LATEST, place), html)
     elif about is None:
         runs = (run for run in log.runs(place=place) if _wanted(run, what))
         _list(list(islice(runs, number or _NUMBER)), as_json=as_json)
@@ -240,14 +240,12 @@ def _critical_path(run: "Run", *, as_json: bool) -> None:
         )
 
 
-def _write_page(run: "Run", storage: Path, file: str) -> None:
+def _write_page(run: "Run", file: str) -> None:
     from mkbuild.cli.writing import write
-    from mkbuild.engine.reasons import of_run
     from mkbuild.pages.run import run_page
     from mkbuild.pages.story import Story
 
-    why = of_run(run, storage)
-    story = Story(run.name, run.seconds, run.record.document, why, again=run.again)
+    story = Story(run.name, run.seconds, run.record.document, again=run.again)
     write(run_page(story), file)
 
 

@@ -103,15 +103,13 @@ class Log:
             if record is not None:
                 yield record
 
-    def built(self, labels: Iterable[str], workspace: str, before: str = "") -> dict[str, Record]:
-        """Return the newest record (before one) of each target of a workspace that was finished."""
+    def built(self, labels: Iterable[str], workspace: str) -> dict[str, Record]:
+        """Return the newest record of each target of a workspace that some run finished."""
         missing = set(labels)
         found: dict[str, Record] = {}
         for name in reversed(self.names()):
             if not missing:
                 break
-            if before and name >= before:
-                continue
             record = self.read(name) if self._mentions(name, missing) else None
             if record is not None and record.document["workspace"] == workspace:
                 done = missing.intersection(record.document["targets"])

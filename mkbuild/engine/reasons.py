@@ -1,11 +1,9 @@
 """Why steps run: what changed since their images were built last, a line for each."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from mkbuild.action import ActionKey
-from mkbuild.engine.listings import Listings
-from mkbuild.engine.log import Log, Record, Run
+from mkbuild.engine.log import Record
 from mkbuild.engine.resolution import Work
 from mkbuild.engine.side import read_side
 from mkbuild.errors import ExpectedCachedError
@@ -14,7 +12,6 @@ from mkbuild.plan.sides import Listing, Side, Step
 from mkbuild.progress import text
 
 _NO_CACHE = "no cached result is wanted (no_cache, --no-cache or --no-cache-filter)"
-_FORCED = "its result was not wanted (-B, no_cache, --no-cache), or turned out to be gone"
 _MOST_LINKS = 4
 """Links of a chain that an error shows."""
 
@@ -35,52 +32,22 @@ def reasons(
     now: Side, past: Side, pending: Sequence[Work], listing: Listing, *, always: bool
 ) -> dict[ActionKey, str]:
     """Say of each step without a result why it runs. ``always``: everything was asked to run."""
-    forced: dict[ActionKey, str] = {}
-    for work in pending:
-        if work.forced:
-            lost = "its cached result turned out to be gone"
-            forced[work.key] = "-B: all is run again" if always else lost
-            if work.action.no_cache and not always:
-                forced[work.key] = _NO_CACHE
-    return _reasons(now, past, [work.key for work in pending], listing, forced)
-
-
-def of_run(run: Run, storage: Path) -> Mapping[str, str]:
-    """Say of each step that a past run ran why it did; nothing where it had nothing to do."""
-    if run.again:
-        return {}
-    document = run.record.document
-    ran = {
-        ActionKey(key): step
-        for key, step in document["steps"].items()
-        if step["status"] in {"ran", "failed"}
-    }
-    forced = {key: _FORCED for key, step in ran.items() if step["forced"]}
-    records = Log(storage).built(document["order"], document["workspace"], before=run.record.name)
-    why = _reasons(read_side(document), before(records), list(ran), Listings(storage), forced)
-    return {str(key): line for key, line in why.items()}
-
-
-def _reasons(
-    now: Side,
-    past: Side,
-    pending: Sequence[ActionKey],
-    listing: Listing,
-    forced: Mapping[ActionKey, str],
-) -> dict[ActionKey, str]:
     changed = explain.reasons(now, past, listing)
     found: dict[ActionKey, str] = {}
-    for key in pending:
-        parents = (now.steps[parent] for parent in now.steps[key].parents if parent in found)
+    for work in pending:
+        parents = (now.steps[key] for key in now.steps[work.key].parents if key in found)
         parent = next(parents, None)
-        if key in forced:
-            found[key] = forced[key]
-        elif key in changed:
-            found[key] = changed[key]
+        if work.forced:
+            lost = "its cached result turned out to be gone"
+            found[work.key] = "-B: all is run again" if always else lost
+            if work.action.no_cache and not always:
+                found[work.key] = _NO_CACHE
+        elif work.key in changed:
+            found[work.key] = changed[work.key]
         elif parent is not None:
-            found[key] = f"follows from {parent.location} {parent.title}"
+            found[work.key] = f"follows from {parent.location} {parent.title}"
         else:
-            found[key] = "nothing changed, but its result is in no cache any more"
+            found[work.key] = "nothing changed, but its result is in no cache any more"
     return found
 
 

@@ -108,7 +108,6 @@ def _steps(
                     "key": work.key,
                     "state": work.result.state if work.result else "",
                     "base": image.base.name,
-                    "forced": work.forced,
                     "components": side.steps[work.key].components,
                     "args": sorted(side.steps[work.key].args),
                     "origins": list(side.steps[work.key].origins),

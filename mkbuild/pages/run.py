@@ -15,13 +15,12 @@ from mkbuild.progress import text
 
 def run_page(story: Story) -> str:
     """Return the whole page."""
-    result = "built" if story.document["ok"] else "failed"
     parts: list[Child] = [_failure(story)]
     if not story.again:
         parts.append(gantt(story))
     parts += [run_graph(story), step_list(story), image_list(story), _published(story)]
     return page(
-        f"{', '.join(story.document['wanted'])} · {result}",
+        f"{_title(story)} · {story.result}",
         _heading(story),
         *parts,
         scripts=("graph.js", "explore.js"),
@@ -30,13 +29,9 @@ def run_page(story: Story) -> str:
 
 def _heading(story: Story) -> Markup:
     document = story.document
-    good = bool(document["ok"])
-    chips = element(
-        "span",
-        element("span", "✓" if good else "✗", aria_hidden="true"),
-        " built" if good else " failed",
-        class_=f"chip result {'good' if good else 'failed'}",
-    )
+    kind, mark = _RESULTS[story.result]
+    mark = element("span", mark, aria_hidden="true")
+    result = element("span", mark, f" {story.result}", class_=f"chip result {kind}")
     started = str(document["started"]).replace("T", " ").replace("Z", " UTC")
     about = [
         started,
@@ -47,7 +42,7 @@ def _heading(story: Story) -> Markup:
     ]
     return join(
         [
-            element("h1", _title(story), " ", chips),
+            element("h1", _title(story), " ", result),
             element("p", " · ".join(filter(None, about)), class_="soft"),
             element("p", element("code", _command(story)), class_="soft command"),
             element("dl", *_figures(story), class_="figures"),
@@ -57,6 +52,9 @@ def _heading(story: Story) -> Markup:
 
 
 _NAMED = 6
+"""Targets that the title names."""
+_RESULTS = {"built": ("good", "✓"), "failed": ("failed", "✗"), "stopped": ("skipped", "○")}
+"""How a run ended: a class of the style, and a mark."""
 
 
 def _title(story: Story) -> str:
@@ -89,8 +87,8 @@ def _figures(story: Story) -> list[Markup]:
 
 
 def _failure(story: Story) -> Markup | None:
-    """Return what stopped the run."""
-    if story.document["ok"]:
+    """Return what made the run fail."""
+    if story.result != "failed":
         return None
     failed = [key for key in story.steps if story.status(key) == "failed"]
     parts: list[Child] = []
@@ -107,7 +105,9 @@ def _failure(story: Story) -> Markup | None:
             tail(entry),
         ]
     if not failed:
-        parts.append(element("p", str(story.document["error"])))
+        where = str(story.document["place"])
+        place = [element("code", where), ": "] if where else None
+        parts.append(element("p", place, str(story.document["error"])))
     return element(
         "section",
         element("h2", "What failed", id="failed-title"),

@@ -60,7 +60,7 @@ def _why(story: Story, key: str) -> str:
     entry, status = story.steps[key].entry, story.status(key)
     if status == "hit-remote" and entry["source"]:
         return f"its result was in {entry['source']}"
-    return story.reasons.get(key, "") if status in ("ran", "failed") else ""
+    return str(entry["why"]) if status in ("ran", "failed") else ""
 
 
 def _facts(story: Story, key: str, why: str) -> list[Markup]:

@@ -1,7 +1,7 @@
 """What a page about a run is about: its record, read for showing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Story:
-    """A run: its name, its record's document, and why steps ran, by their keys.
+    """A run: its name, how many seconds it took, and its record's document.
 
     ``again``: the run found that the record's result still stood, and did nothing.
     """
@@ -29,8 +29,14 @@ class Story:
     name: str
     seconds: float
     document: Mapping[str, Any]
-    reasons: Mapping[str, str] = field(default_factory=dict)
     again: bool = False
+
+    @property
+    def result(self) -> str:
+        """How the run ended."""
+        if self.document["ok"]:
+            return "built"
+        return "stopped" if self.document["error"] == "interrupted" else "failed"
 
     @cached_property
     def timeline(self) -> Timeline:

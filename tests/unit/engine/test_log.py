@@ -138,21 +138,13 @@ def test_lines_end_somewhere(tmp_path: Path) -> None:
     compiled._log(str(tmp_path / "nowhere" / "record.again"), 1.0, 1.0)
 
 
-def test_what_was_built_last_before_some_run(tmp_path: Path) -> None:
+def test_the_last_record_of_each_target_of_a_workspace(tmp_path: Path) -> None:
     log = Log(tmp_path)
     for name, built, workspace in (
         ("a", ["api", "base"], "/w"),
         ("b", ["api"], "/w"),
         ("c", ["api"], "/other"),
-        ("d", ["api", "base"], "/w"),
     ):
         log.write(name, document(workspace=workspace, targets={label: {} for label in built}))
-    labels = ("api", "base", "unknown")
-    for before, found in (
-        ("", {"api": "d", "base": "d"}),
-        ("d", {"api": "b", "base": "a"}),
-        ("b", {"api": "a", "base": "a"}),
-        ("a", {}),
-    ):
-        records = log.built(labels, "/w", before=before)
-        assert {label: record.name for label, record in records.items()} == found
+    records = log.built(("api", "base", "unknown"), "/w")
+    assert {label: record.name for label, record in records.items()} == {"api": "b", "base": "a"}

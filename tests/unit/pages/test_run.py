@@ -16,7 +16,9 @@ def story(document: dict[str, Any] | None = None, **more: Any) -> Story:
 
 
 def test_a_run() -> None:
-    page = run_page(story(reasons={"k1": "services/api/Makefile: sha256 a1… → b2…"}))
+    document = runs.document()
+    document["steps"]["k1"]["why"] = "services/api/Makefile: sha256 a1… → b2…"
+    page = run_page(story(document))
     check_links(page)
     text = read(page).text
     assert "base, api ✓ built" in text
@@ -61,13 +63,20 @@ def test_a_failed_run_shows_what_the_step_printed() -> None:
 def test_a_run_that_failed_before_any_step() -> None:
     document = runs.document(ok=False) | {
         "error": "no such image: x",
+        "place": "api/Dockerfile:1:1",
         **{name: [] for name in ("layers", "transfers", "phases")},
         **{name: {} for name in ("steps", "order", "targets")},
     }
     page = run_page(story(document))
     check_links(page)
-    assert "no such image: x" in read(page).text
+    assert "api/Dockerfile:1:1: no such image: x" in read(page).text
     assert "Nothing was planned" in read(page).text
+
+
+def test_a_run_that_was_interrupted_is_stopped() -> None:
+    text = read(run_page(story(runs.document() | {"ok": False, "error": "interrupted"}))).text
+    assert "base, api ○ stopped" in text
+    assert "What failed" not in text
 
 
 def test_a_run_that_had_nothing_to_do_took_nothing() -> None:
@@ -120,10 +129,11 @@ def test_hostile_texts_change_no_tag_of_a_page(evil: str) -> None:
         document = runs.document(ok=False)
         document |= {"error": word, "directory": word, "arguments": [word], "wanted": [word, "api"]}
         for step in document["steps"].values():
-            step |= {"instruction": f"RUN {word}", "location": word, "stage": word, "target": word}
+            step |= {"instruction": f"RUN {word}", "location": word, "stage": word}
+            step |= {"target": word, "why": word}
         document["steps"]["k3"]["output"] = [word]
         document["targets"] = {word: {**document["targets"]["base"], "image.name": word}}
-        return run_page(story(document, reasons={"k1": word}))
+        return run_page(story(document))
 
     page = made(evil)
     assert [tag for tag, _ in read(page).tags] == [tag for tag, _ in read(made("calm")).tags]
