@@ -93,6 +93,9 @@ class ResourcesModel(Model):
     """What building the target takes."""
 
     weight: int = Field(default=1, ge=1, description="How many of the -j slots a step of it takes.")
+    makeflags: bool = Field(
+        default=False, description="RUN gets MAKEFLAGS=-jN, with the slots that its step takes."
+    )
     cpus: float = Field(
         default=0, gt=0, description="How many processors a RUN may use, such as 1.5."
     )

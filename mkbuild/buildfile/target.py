@@ -91,10 +91,12 @@ class Output:
 class Resources:
     """What a target's steps take: slots of ``-j``, and the limits of each RUN, 0 for none.
 
-    ``cpus`` is a share of processors, ``memory`` bytes, ``pids`` processes and threads.
+    ``makeflags``: RUN's make is told of the slots. ``cpus`` is a share of processors, ``memory``
+    bytes, ``pids`` processes and threads.
     """
 
     weight: int = 1
+    makeflags: bool = False
     cpus: float = 0
     memory: int = 0
     pids: int = 0

@@ -27,7 +27,7 @@ from mkbuild.engine.registries import RegistryAccess
 from mkbuild.engine.remotes import Remotes
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
 from mkbuild.engine.resolution import Resolution, Resolver
-from mkbuild.engine.runners import Made, make_runner
+from mkbuild.engine.runners import Made, make_runner, share
 from mkbuild.engine.secrets import Secrets
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected
@@ -327,6 +327,9 @@ class Invocation:
                 agents=self.secrets.agent,
                 take_over=self._take_over,
                 limits={label: _limits(target) for label, target in self.targets.items()},
+                environment=lambda label: share(
+                    self.targets[label].resources, self.request.behaviour.jobs
+                ),
             )
         return self._made.runner
 

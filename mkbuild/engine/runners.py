@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from mkbuild.buildfile.target import Resources
 from mkbuild.context.scan import ContextTree
 from mkbuild.engine.request import Behaviour
 from mkbuild.engine.session import Session
@@ -21,6 +22,7 @@ from mkbuild.sandbox.chroot import ChrootSandbox
 from mkbuild.sandbox.detect import Choice
 from mkbuild.sandbox.limits import Limits, Places, find
 from mkbuild.sandbox.spec import Sandbox
+from mkbuild.schedule.machine import slots_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,15 @@ class Confinement:
             return limits, self._places
 
 
+def share(resources: Resources, jobs: int) -> dict[str, str]:
+    """Return the variables that tell a target's commands how many of the job slots are theirs."""
+    slots = slots_held(resources.weight, jobs)
+    told = {"MKBUILD_JOBS": str(slots)}
+    if resources.makeflags:
+        told["MAKEFLAGS"] = f"-j{slots}"
+    return told
+
+
 def make_runner(  # noqa: PLR0913 -- the parts it connects
     session: Session,
     behaviour: Behaviour,
@@ -69,6 +80,7 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
     agents: Callable[[str, str], str | None],
     take_over: Callable[[], Takeover],
     limits: Mapping[str, Limits],
+    environment: Callable[[str], Mapping[str, str]],
 ) -> Made:
     """Choose a sandbox and bind it to an invocation; raises SandboxError."""
     mode = behaviour.sandbox
@@ -90,6 +102,7 @@ def make_runner(  # noqa: PLR0913 -- the parts it connects
         takeover=takeover,
         allow=frozenset(behaviour.allow),
         limits=Confinement(limits, session.warn).of,
+        environment=environment,
     )
     caches = CacheMounts(session.storage / "mounts", single_id=session.single_id)
     mounts = Mounts(

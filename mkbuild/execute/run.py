@@ -40,7 +40,8 @@ class RunSettings:
     """What all RUNs of a build share.
 
     ``policy``: of a target. ``hosts``, ``resolv``: contents of the files of these names.
-    ``environment``: variables that every command gets where it does not set them itself.
+    ``environment``: variables that a target's commands get where they do not set them themselves;
+    no part of a key.
     ``overlay``: whether the sandbox mounts overlays; else it is given full trees, or what is taken
     over (``takeover``). ``allow``: what commands may ask for, such as ``security.insecure``.
     ``limits``: of a target's commands, and the places that hold them.
@@ -50,7 +51,7 @@ class RunSettings:
     hosts: Callable[[tuple[tuple[str, str], ...]], bytes]
     resolv: bytes
     hostname: str = "buildkitsandbox"
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Callable[[str], Mapping[str, str]] = lambda _target: {}
     disk: Disk = field(default_factory=Disk)
     overlay: bool = True
     takeover: Takeover | None = None
@@ -162,7 +163,7 @@ class Runner:
     def _environment(self, action: Action, body: RunBody, home: str) -> dict[str, str]:
         epoch = self._settings.policy(action.target).epoch
         env = {} if epoch is None else {"SOURCE_DATE_EPOCH": str(epoch)}
-        env |= {"HOME": home, **self._settings.environment}
+        env |= {"HOME": home, **self._settings.environment(action.target)}
         return env | dict(body.proxy) | dict(body.env)
 
 

@@ -158,6 +158,11 @@ def step(state: State, event: Event) -> list[Command]:
             assert_never(event)
 
 
+def slots_held(weight: int, slots: int) -> int:
+    """Return how many of all slots a running node holds."""
+    return min(max(weight, 1), slots)
+
+
 def _stop_running(state: State, node: str) -> None:
     if node not in state.running:
         message = f"{node!r} is not running"
@@ -294,7 +299,7 @@ def _advance(state: State) -> list[Command]:
         if state.phase[node] != "waiting":
             heapq.heappop(state.ready)
             continue
-        weight = min(max(state.nodes[node].weight, 1), state.slots)
+        weight = slots_held(state.nodes[node].weight, state.slots)
         if weight > state.free:
             break
         heapq.heappop(state.ready)
