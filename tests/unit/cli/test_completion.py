@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mkbuild.engine.log import VERSION, Log
+from tests.support.terminal import PROMPT, type_into
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,37 +76,53 @@ def test_nothing_where_the_build_file_is_broken(workspace: Path) -> None:
     assert complete("mkbuild build ap", workspace) == set()
 
 
-def test_a_real_bash(workspace: Path) -> None:
+SHELLS = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
+}
+SETUP = {
+    "bash": 'eval "$(mkbuild completion bash)"; bind "set bell-style none"',
+    "zsh": 'autoload -U compinit; compinit -D -u; eval "$(mkbuild completion zsh)"; unsetopt BEEP',
+    "fish": "mkbuild completion fish | source",
+}
+
+
+TYPED = {
+    "mkbuild build ap\ti": "build api",
+    "mkbuild list @ba\t": "list @back",
+    "mkbuild list //web:fr\t": "list //web:front",
+    "mkbuild build --keep-g\t": "build --keep-going",
+    "mkbuild que\t": "query",
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_real_shells(workspace: Path, shell: str) -> None:
+    """Whatever is typed ends in the arguments that mkbuild is called with."""
+    (workspace / "BUILD.yaml").write_text(
+        "version: 1\ninclude: [web/BUILD.yaml]\n"
+        "images: {api: {context: .}, app: {context: .}}\ngroups: {back: [api]}\n"
+    )
+    (workspace / "web").mkdir()
+    (workspace / "web" / "BUILD.yaml").write_text("version: 1\nimages: {front: {context: .}}\n")
     program = workspace / "bin" / "mkbuild"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mkbuild "$@"\n')
+    program.write_text(
+        "#!/bin/sh\n"
+        f'[ -n "$_MKBUILD_COMPLETE" ] || [ "$1" = completion ] || '
+        f'{{ echo "$@" >> {workspace}/called; exit; }}\n'
+        f'exec "{sys.executable}" -m mkbuild "$@"\n'
+    )
     program.chmod(0o755)
-    script = (
-        'eval "$(mkbuild completion bash)"\n'
-        "complete -p mkbuild\n"
-        "COMP_WORDS=(mkbuild build ap); COMP_CWORD=2; _mkbuild_completion mkbuild ap build\n"
-        'printf "%s\\n" "${COMPREPLY[@]}"\n'
-    )
-    path = f"{program.parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "--norc", "-c", script],
-        cwd=workspace,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-2:] == ["api", "app"]
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells(shell: str, workspace: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mkbuild", "completion", shell],
-        cwd=workspace,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "_MKBUILD_COMPLETE" in done.stdout
+    env = {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(workspace),
+        "TERM": "xterm",
+        "PS1": PROMPT,
+    }
+    prompt = f"function fish_prompt; echo -n '{PROMPT}'; end; " if shell == "fish" else ""
+    first = [*SHELLS[shell], "-C", prompt] if shell == "fish" else SHELLS[shell]
+    type_into(first, "\n".join([SETUP[shell], *TYPED, "exit"]), cwd=workspace, env=env)
+    assert (workspace / "called").read_text().splitlines() == list(TYPED.values())
