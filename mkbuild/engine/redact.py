@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 HIDDEN = "***"
-_SECRET_FLAGS = ("--redis-cache-password", "--http-cache-header", "--build-arg")
+_SECRET_FLAGS = (
+    *("--redis-cache-password", "--http-cache-header"),
+    *("--registry-config", "--build-arg"),
+)
 
 
 def redacted(argv: Sequence[str]) -> list[str]:

@@ -1,8 +1,6 @@
 """Each exit status of the command line's table that a build can end with."""
 
 import json
-import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -148,19 +146,9 @@ def test_2_command_line(arguments: list[str]) -> None:
 def test_130_interrupted(workspace: Path) -> None:
     (workspace / "good.Dockerfile").write_text("FROM busybox:stable\nRUN echo go; sleep 1000\n")
     mkbuild = Mkbuild(workspace, workspace / "store", workspace / "registries")
-    with subprocess.Popen(
-        mkbuild.command("build", "--progress=plain"),
-        cwd=workspace,
-        env=mkbuild.env,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        assert any("| go" in line for line in process.stderr)
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-    assert process.returncode == 130
-    assert rest.endswith("interrupted\n")
+    done = mkbuild.interrupt("build", "--progress=plain", at="| go")
+    assert done.returncode == 130
+    assert done.stderr.endswith("interrupted\n")
 
 
 def test_1_out_of_date() -> None:

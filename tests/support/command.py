@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -65,6 +66,18 @@ class Mkbuild:
             check=False,
             umask=umask,
         )
+
+    def interrupt(self, *args: str, at: str) -> subprocess.CompletedProcess[str]:
+        """Send SIGINT as soon as a line of standard error holds a text; returns how it ended."""
+        command = self.command(*args)
+        with subprocess.Popen(
+            command, cwd=self.directory, env=self.env, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert any(at in line for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+            rest = process.stderr.read()
+        return subprocess.CompletedProcess(command, process.returncode, "", rest)
 
     def build(self, *args: str, umask: int = 0o022) -> dict[str, Any]:
         """Build, which must succeed; returns the metadata, by target."""
