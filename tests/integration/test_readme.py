@@ -19,6 +19,8 @@ SHOWS = {
     "mkbuild graph": "web\n  needs base: web/Dockerfile:2:1: FROM base\n",
     "mkbuild all": "built 5 images in ",
     "mkbuild all again": "up to date: 5 images, ",
+    "echo >> web/server.pl": "",
+    "mkbuild why web": "  web/server.pl: sha256 ",
     "mkbuild all --push": "pushed localhost:",
     "mkbuild query 'rdeps(tool)'": "tool\nweb\nstats\nreport\n",
     "mkbuild doctor": "ok  kernel ",
