@@ -95,12 +95,18 @@ class _Match:
         return None
 
     def _choices(self, step: Step, place: str) -> list[Step]:
-        """Return what is written alike, else what is of one kind and is written so no longer."""
-        written = self._before.by_text.get((place, step.stage, step.instruction), ())
-        same = [other for other in written if other.key not in self._used]
-        platform = step.components.get("platform")
-        choices = [o for o in same if o.components.get("platform") == platform] or same
-        return choices or [
+        """Return what is written alike, else what is of one kind and is written so no longer.
+
+        Stages without a name are numbered, so that one more gives others another name.
+        """
+        for stage in (step.stage, ""):
+            written = self._before.by_text.get((place, stage, step.instruction), ())
+            same = [other for other in written if other.key not in self._used]
+            platform = step.components.get("platform")
+            choices = [o for o in same if o.components.get("platform") == platform] or same
+            if choices:
+                return choices
+        return [
             other
             for other in self._before.steps.values()
             if other.key not in self._used

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Any, TypeAlias
 
 _POSITION = re.compile(r"(:\d+){1,2}\Z")
@@ -110,11 +111,11 @@ class Side:
 
     @cached_property
     def by_text(self) -> Mapping[tuple[str, str, str], tuple[Step, ...]]:
-        """Steps by place, stage and how they are written."""
+        """Steps by place, stage and how they are written; with no stage, those of all stages."""
         found: dict[tuple[str, str, str], list[Step]] = {}
         for step in self.steps.values():
-            for place in step.places:
-                found.setdefault((place, step.stage, step.instruction), []).append(step)
+            for place, stage in product(step.places, {step.stage, ""}):
+                found.setdefault((place, stage, step.instruction), []).append(step)
         return {name: tuple(steps) for name, steps in found.items()}
 
     @cached_property

@@ -87,3 +87,9 @@ def test_a_step_that_two_targets_share_is_found_by_its_file() -> None:
     assert reasons(side(other), before, nothing) == {"r2": "user: nothing → app"}
     elsewhere = replace(other, location="web/Dockerfile:2")
     assert reasons(side(elsewhere), before, nothing) == {"r2": "web was not built before"}
+
+
+def test_a_stage_more_gives_stages_without_a_name_another_number() -> None:
+    old = replace(step("r1", "RUN x", 2, parents=["state1"], user=""), stage="stage-0")
+    new = replace(step("r2", "RUN x", 5, parents=["state1"], user="app"), stage="stage-1")
+    assert reasons(side(new), side(old), nothing) == {"r2": "user: nothing → app"}
