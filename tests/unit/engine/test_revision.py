@@ -1,10 +1,15 @@
 """Revisions: the files that a workspace had."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mkbuild.buildfile.target import DirectoryContext, LayoutContext, Target, Workspace
 from mkbuild.context.digests import FileDigests
@@ -195,3 +200,83 @@ def test_the_lock(place: Path, revision: Make) -> None:
     commit(place)
     (place / "BUILD.lock").unlink()
     assert revision().pins(place).lock.urls == {"http://x/": pin}
+
+
+PATHS = st.sampled_from(["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "x/a"])
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["write", "run", "link", "remove", "touch"]),
+        PATHS,
+        st.text("01", max_size=2),
+    ),
+    max_size=8,
+)
+
+
+def edit(place: Path, kind: str, name: str, text: str) -> None:
+    path = place / name
+    for parent in reversed(path.parents):
+        if parent.is_relative_to(place) and (parent.is_symlink() or parent.is_file()):
+            parent.unlink()
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif kind == "touch" and path.exists():
+        os.utime(path, (1, 1))
+        return
+    path.unlink(missing_ok=True)
+    if kind == "remove":
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "link":
+        path.symlink_to(f"../{text}")
+    else:
+        path.write_text(text)
+        path.chmod(0o755 if kind == "run" else 0o644)
+
+
+def held(place: Path) -> dict[str, tuple[str, int, str]]:
+    """Return what git would hold of a directory."""
+    found = {}
+    for path in place.rglob("*"):
+        name = str(path.relative_to(place))
+        if path.is_symlink():
+            found[name] = (toc.SYMLINK, 0, os.readlink(path))  # noqa: PTH115 -- pathlib tidies it
+        elif path.is_file():
+            found[name] = (toc.FILE, path.stat().st_mode & 0o777, path.read_text())
+    return found
+
+
+@settings(max_examples=30)
+@given(EDITS, EDITS)
+def test_a_view_is_what_was_committed(
+    first: list[tuple[str, str, str]], then: list[tuple[str, str, str]]
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        top = Path(directory).resolve() / "top"
+        place = top / "context"
+        place.mkdir(parents=True)
+        (place / "kept").write_text("")
+        for kind, name, text in first:
+            edit(place, kind, name, text)
+        commit(top)
+        expected = held(place)
+        for kind, name, text in then:
+            edit(place, kind, name, text)
+        scratch = top.parent / "scratch"
+        scratch.mkdir()
+        found = Revision(top, "HEAD", lambda: scratch)
+        context = real(found, target(top, "context")).context
+        assert isinstance(context, DirectoryContext)
+        digests = FileDigests(top.parent / "digests", warn=pytest.fail)
+        tree = scan(Path(context.path), None, digests, found.views.get(context.path))
+        digests.close()
+        seen = {}
+        for at in tree.index.walk():
+            entry = at.entry
+            if entry.type == toc.SYMLINK:
+                seen[entry.path] = (entry.type, 0, entry.link)
+            elif entry.type == toc.FILE:
+                seen[entry.path] = (entry.type, entry.mode, Path(tree.source(at)).read_text())
+            elif entry.path:
+                assert any(name.startswith(f"{entry.path}/") for name in expected)
+        assert seen == expected
