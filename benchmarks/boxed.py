@@ -1,7 +1,8 @@
 """kaniko and Makisu, which take over the filesystem that they run on: each run in a box.
 
 The box is a directory with little more than the program in it, made anew before each run, as each
-run of theirs has a container of its own.
+run of theirs has a container of its own. What is mounted there they leave alone: /etc/hosts too, or
+kaniko removes it between two stages.
 """
 
 import shlex
@@ -19,6 +20,7 @@ for name in null zero random urandom full; do
     mount --bind /dev/$name dev/$name
 done
 mount -t proc proc proc
+mount --bind etc/hosts etc/hosts
 mount --bind {context} workspace
 mount --bind {keep} keep
 exec chroot . {program}

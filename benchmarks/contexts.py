@@ -8,6 +8,7 @@ of zstd at its default level, so that no compressor gains from the repetition.
 import itertools
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 _CHUNK = 64 << 10
@@ -16,26 +17,32 @@ _FILES_IN_DIRECTORY = 50
 _SKEWED = bytes((value * value) >> 10 for value in range(256))
 
 
+@cache
+def _text() -> bytes:
+    """Return the pool: words of the frequency that a language gives its letters."""
+    generator = random.Random(0)
+    words = [
+        "".join(generator.choices("etaoinshrdlucmfwyp_", k=generator.randint(2, 9)))
+        for _ in range(4000)
+    ]
+    return " ".join(generator.choices(words, k=_POOL // 5)).encode()[:_POOL]
+
+
 class Data:
     """An endless source of mixed bytes."""
 
-    def __init__(self, seed: int, pool: int = _POOL) -> None:
+    def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        words = [
-            "".join(self._random.choices("etaoinshrdlucmfwyp_", k=self._random.randint(2, 9)))
-            for _ in range(4000)
-        ]
-        count = pool // 5
-        self._text = " ".join(self._random.choices(words, k=count)).encode()[:pool]
 
     def take(self, size: int) -> bytes:
         """Return that many bytes of one kind."""
         match self._random.randrange(3):
             case 0:
                 return self._random.randbytes(size)
-            case 1 if size <= len(self._text):
-                start = self._random.randrange(len(self._text) - size + 1)
-                return self._text[start : start + size]
+            case 1 if size <= _POOL:
+                text = _text()
+                start = self._random.randrange(len(text) - size + 1)
+                return text[start : start + size]
             case _:
                 return self._random.randbytes(size).translate(_SKEWED)
 

@@ -24,9 +24,9 @@ def render(results: Results) -> str:
     failures = table.failures(results)
     return Template(_METHOD.read_text()).substitute(
         date=results.date,
-        rounds=results.rounds,
+        rounds="1 round" if results.rounds == 1 else f"{results.rounds} rounds",
         machine="; ".join(f"{name}: {value}" for name, value in results.machine.items()),
-        versions="\n".join(f"- {name}: {value}" for name, value in results.versions.items()),
+        versions="\n".join(f"- {value or name}" for name, value in results.versions.items()),
         scale="" if results.scale == 1 else f" Sizes were scaled by {results.scale:g}.",
         times=table.times(results),
         met=sum(met is True for met in judged),

@@ -77,7 +77,7 @@ def _manyfiles(directory: Path, base: str, scale: float) -> None:
 
 def _edit_manyfiles(directory: Path, number: int) -> None:
     file = directory / "app" / "tree" / file_name(33)
-    file.write_bytes(Data(1000 + number, pool=1000).take(5000))
+    file.write_bytes(Data(1000 + number).take(5000))
 
 
 def _bigfile(directory: Path, base: str, scale: float) -> None:
@@ -131,7 +131,7 @@ def _fleet(directory: Path, base: str, scale: float) -> None:
 
 def _edit_fleet(directory: Path, number: int) -> None:
     file = directory / "image07" / "tree" / file_name(3)
-    file.write_bytes(Data(2000 + number, pool=1000).take(5000))
+    file.write_bytes(Data(2000 + number).take(5000))
 
 
 def _fresh(directory: Path, base: str, scale: float) -> None:
