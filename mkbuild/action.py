@@ -18,7 +18,8 @@ class StepResult:
 
     ``inputs``: every input state it was made on, the parent first. ``state``: the state after it.
     ``toc``: digest of the canonical diff's TOC, None where the step changed nothing.
-    ``lossy``: the sandbox swallowed a chown that one id cannot hold: never leaves the machine.
+    ``lossy``: one id could not hold all owners (a chown was swallowed, or others' files looked like
+    root's), so that another machine may get something else: never leaves the machine.
     ``seconds``: how long it ran, for plans.
     """
 

@@ -387,8 +387,9 @@ class Invocation:
         if lossy:
             first = f"{lossy[0].location}" + (f" and {len(lossy) - 1} more" if lossy[1:] else "")
             self.session.warn(
-                f"with a single user id, changes of owner were answered with success and ignored "
-                f"({first}): all files are root's; other machines are not given these results"
+                f"with a single user id all files look like root's, and changes of owner are "
+                f"answered with success and ignored ({first}): other machines are not given "
+                "these results"
             )
 
     def _assemble(

@@ -19,7 +19,7 @@ from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
 from mkbuild.oci import platform as platforms
-from mkbuild.plan.actions import Action, Node, RunBody
+from mkbuild.plan.actions import Action, Node, RunBody, inputs
 from mkbuild.plan.keys import Policy
 from mkbuild.sandbox.limits import Limits, Places
 from mkbuild.sandbox.spec import (
@@ -61,7 +61,7 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a RUN changed, and whether the sandbox swallowed something."""
+    """What a RUN changed, and whether that may differ from what another machine gets."""
 
     diff: Diff
     lossy: bool
@@ -88,7 +88,13 @@ class Runner:
             if outcome.status != 0:
                 raise _failed(action, outcome, self._settings.limits(action.target)[0])
             diff = root.collect(self._settings.policy(action.target).epoch)
-        return RunResult(diff, outcome.lossy)
+        return RunResult(diff, outcome.lossy or self._misread(action, state_of))
+
+    def _misread(self, action: Action, state_of: Callable[[Node], StateID]) -> bool:
+        """Whether a command may have seen owners, or handed them on, that are not what they are."""
+        if not self._settings.disk.single_id:
+            return False
+        return any(self._states.index(state_of(node)).has_other_owners() for node in inputs(action))
 
     def attend(  # noqa: PLR0913 -- one call, all of it named
         self,

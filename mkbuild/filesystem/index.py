@@ -51,6 +51,10 @@ class Index:
             like._owned = set()  # noqa: SLF001
             self._embedded = like._embedded.copy()  # noqa: SLF001
 
+    def has_other_owners(self) -> bool:
+        """Tell whether something belongs to another user or group than root."""
+        return any(found.entry.uid or found.entry.gid for found in self._paths.values())
+
     @classmethod
     def assembled(cls, paths: dict[str, Located], children: dict[str, dict[str, None]]) -> "Index":
         """Make an index of every path and of each directory's names, kept as they are given.

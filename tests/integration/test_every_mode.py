@@ -103,7 +103,7 @@ def test_packages_install_in_every_mode(tmp_path: Path, static_bundle: Path) -> 
     with repository(tmp_path) as url:
         built = {mode: every.build(mode, "--build-arg", f"REPOSITORY={url}") for mode in MODES}
     # what a single id cannot hold, the summary says once; all else is the same to the digest
-    swallowed = "changes of owner were answered with success"
+    swallowed = "changes of owner are answered with success"
     assert {mode: said.count(swallowed) for mode, (_, said) in built.items()} == {
         mode: int(mode == "single-id") for mode in MODES
     }

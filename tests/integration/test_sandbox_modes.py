@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import Mkbuild, digests, registries
+from tests.support.command import Mkbuild, digests, ran, registries
 from tests.support.users import become, own
 
 pytestmark = pytest.mark.root
@@ -104,7 +104,7 @@ def test_a_swallowed_chown_is_told_once_and_stays_here(tmp_path: Path) -> None:
     start("single-id", tmp_path, mkbuild)
     done = mkbuild.run("build", "x")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("changes of owner were answered with success") == 1
+    assert done.stderr.count("changes of owner are answered with success") == 1
     kept = [path for path in shared.rglob("*") if path.is_file()]
     assert kept  # the second step is shared, the first neither as a result nor within a layer
     other = Mkbuild(tmp_path, tmp_path / "store2", mkbuild.registries)
@@ -112,6 +112,32 @@ def test_a_swallowed_chown_is_told_once_and_stays_here(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert "changes of owner" not in again.stderr
     assert "RUN echo x > /x && chown 12:34 /x hit" not in again.stderr
+
+
+@pytest.mark.userns
+def test_what_saw_owners_that_a_single_id_cannot_hold_stays_here_too(tmp_path: Path) -> None:
+    mkbuild = small(tmp_path, copied=True)
+    shared = tmp_path / "shared"
+    settings = {"remotes": [{"type": "directory", "path": str(shared)}]}
+    seen = (
+        "FROM debian:bookworm-slim\nRUN stat -c %g /etc/shadow > /seen; touch /var/mail/inherited\n"
+    )
+    unseen = "FROM busybox\nCOPY --chown=5:6 page /\nFROM busybox\nRUN stat -c %g /bin > /seen\n"
+    images = {
+        name: {"context": "context", "dockerfile_inline": text}
+        for name, text in (("seen", seen), ("unseen", unseen))
+    }
+    build = {"version": 1, "cache": settings, "images": images}
+    (tmp_path / "BUILD.yaml").write_text(json.dumps(build))
+    start("single-id", tmp_path, mkbuild)
+    told = "all files look like root's"
+    said = {name: mkbuild.run("build", name).stderr for name in images}
+    assert {name: text.count(told) for name, text in said.items()} == {"seen": 1, "unseen": 0}
+    other = Mkbuild(tmp_path, tmp_path / "store2", mkbuild.registries)
+    ran_again = ran(other.build(*images))
+    assert list(ran_again) == ["seen"]
+    # at home it is remembered
+    assert "hit" in mkbuild.run("build", "seen", "--expect-cached", "-v").stderr
 
 
 LEAKING = """FROM busybox:stable
