@@ -60,6 +60,7 @@ def work(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (place.parent / ".gitignore").write_text("*.log\n")
     commit(place.parent)
     monkeypatch.chdir(place)
+    monkeypatch.delenv("CI", raising=False)  # it makes --locked the default
     monkeypatch.setenv("MKBUILD_REGISTRIES", str(store / "registries"))
     monkeypatch.setenv("MKBUILD_STORAGE", str(store / "store"))
     return place
