@@ -155,7 +155,7 @@ def test_nothing_of_the_environment_leaks(tmp_path: Path, mode: str) -> None:
     tree = tmp_path / "tree"
     mkbuild.build("./context", "--sandbox", mode, "--output", f"type=local,dest={tree}")
     env = dict(line.split("=", 1) for line in (tree / "env").read_text().splitlines())
-    assert set(env) <= {"HOME", "PATH", "PWD", "SHLVL", "SOURCE_DATE_EPOCH"}
+    assert set(env) <= {"HOME", "MKBUILD_JOBS", "PATH", "PWD", "SHLVL", "SOURCE_DATE_EPOCH"}
     assert env["HOME"] == "/root"
     for name in ("env", "cmd", "mounts"):
         assert canary not in (tree / name).read_text()
