@@ -52,7 +52,10 @@ def command(selection: tuple[str, ...], **params: Any) -> None:
     from mkbuild.engine.cycle import Job
     from mkbuild.engine.watch import Watch
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Also where a script's background job was told to ignore SIGINT: builds inherit what is set
+    # here, and are cancelled by it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     job = Job(request, tuple(sys.argv[1:]), common.mode, common.verbose)
     try:
         Watch(job, _Show(common)).run()
