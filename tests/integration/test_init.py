@@ -94,6 +94,26 @@ def test_from_dockerfiles(place: Path, tmp_path: Path) -> None:
     assert set(mkbuild.build("all")) == {"debug", "tools", "web"}
 
 
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("name", "text", "origin"),
+    [
+        ("compose.yaml", COMPOSE, "compose"),
+        ("docker-bake.hcl", HCL, "bake"),
+        ("docker-bake.json", json.dumps(BAKE_JSON), "bake"),
+        ("skaffold.yaml", SKAFFOLD, "skaffold"),
+    ],
+)
+def test_the_result_builds(place: Path, tmp_path: Path, name: str, text: str, origin: str) -> None:
+    (place / name).write_text(text)
+    mkbuild = Mkbuild(place, tmp_path / "store", registries(tmp_path))
+    assert main(["init", "--from", origin]) == 0
+    tree = tmp_path / "tree"
+    assert set(mkbuild.build("all")) == {"tools", "web"}
+    mkbuild.build("web", "--output", f"type=local,dest={tree}")
+    assert (tree / "tool").read_text() == "tool"
+
+
 def test_what_is_there_stays(place: Path) -> None:
     (place / "BUILD.yaml").write_text("version: 1\n")
     assert main(["init"]) == 2
