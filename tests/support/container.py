@@ -24,10 +24,16 @@ _NEWUSER_AND_ALL = 0x7E020000
 
 @dataclass
 class Container:
-    """A bundle's root filesystem, and what is mounted into it: target to source."""
+    """A bundle's root filesystem, and what is mounted into it: target to source.
+
+    ``user``: the id that the command gets; another than root's gets no capabilities at once, but
+    what a setuid program may have. Not ``confined``: without docker's filter and masks.
+    """
 
     bundle: Path
     mounts: Mapping[str, Path] = field(default_factory=dict)
+    user: int = 0
+    confined: bool = True
 
     def run(
         self, args: Sequence[str], env: Sequence[str], cwd: str = "/"
@@ -74,23 +80,27 @@ class Container:
                 "options": ["rbind", "ro", *_PLAIN],
             },
         ]
+        held = () if self.user else ("effective", "permitted")
+        filtered = {
+            "seccomp": _seccomp(),
+            "maskedPaths": ["/proc/kcore", "/proc/keys", "/sys/firmware"],
+            "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger"],
+        }
         return {
             "ociVersion": "1.0.2",
             "process": {
-                "user": {"uid": 0, "gid": 0},
+                "user": {"uid": self.user, "gid": self.user},
                 "args": list(args),
                 "env": list(env),
                 "cwd": cwd,
-                "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
+                "capabilities": dict.fromkeys(("bounding", *held), capabilities),
                 "noNewPrivileges": False,
             },
             "root": {"path": "rootfs"},
             "mounts": [*kernel, *binds],
             "linux": {
                 "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
-                "seccomp": _seccomp(),
-                "maskedPaths": ["/proc/kcore", "/proc/keys", "/sys/firmware"],
-                "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger"],
+                **(filtered if self.confined else {}),
             },
         }
 

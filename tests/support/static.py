@@ -18,12 +18,17 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def build_static(place: Path) -> Path:
-    """Build the image and unpack it; returns the bundle. The store stays from run to run."""
+    """Build the static image and unpack it; returns the bundle."""
+    return build_own(place, "docker/static/Dockerfile")
+
+
+def build_own(place: Path, dockerfile: str) -> Path:
+    """Build an image of this project and unpack it. The store stays from run to run."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     tool = Mkbuild(ROOT, cache / "mkbuild-static-store", registries(place))
     out = place / "out"
     output = f"type=oci,dest={out},tar=false"
-    args = ["-f", "docker/static/Dockerfile", "-t", "static:latest", "-o", output]
+    args = ["-f", dockerfile, "-t", "own:latest", "-o", output]
     done = tool.run("build", ".", *args, "--secret", f"id=ca,src={CERTIFICATES}")
     assert done.returncode == 0, done.stderr
     names = json.loads((out / "index.json").read_bytes())["manifests"]
