@@ -183,7 +183,7 @@ def _failed(action: Action, outcome: RunOutcome, limits: Limits) -> StepError:
     """Say how a command ended; signals are named, and limits that it met."""
     status = outcome.status
     how = f"exit status {status}"
-    if status > SIGNALLED:
+    if 0 < status - SIGNALLED < signal.NSIG:
         name = signal.strsignal(status - SIGNALLED)
         how += f" ({name})" if name else ""
     command = action.text if len(action.text) <= SHOWN else action.text[: SHOWN - 1] + "…"

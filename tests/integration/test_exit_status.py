@@ -57,6 +57,24 @@ def test_1_a_step_failed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "exit status 3" in shown
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (126, "exit status 126\n"),
+        (137, "exit status 137 (Killed)\n"),
+        (192, "exit status 192 (Real-time signal 30)\n"),
+        (193, "exit status 193\n"),
+        (255, "exit status 255\n"),
+    ],
+)
+def test_1_whatever_a_step_ends_with(
+    workspace: Path, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "bad.Dockerfile").write_text(f"FROM busybox:stable\nRUN exit {status}\n")
+    assert main(["bad"]) == 1
+    assert f"ended with {words}" in capsys.readouterr().err
+
+
 def test_1_also_with_keep_going(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-k", "-j1", "bad", "good"]) == 1
     assert "RUN echo yes" in capsys.readouterr().err

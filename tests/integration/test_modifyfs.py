@@ -156,6 +156,47 @@ def test_a_hostile_command_fails_and_harms_nobody_outside(
     assert done.returncode == 0, done.stderr
 
 
+MARKED = """\
+FROM debian:bookworm-slim
+RUN mkdir -p /left/out && touch /left/out/x /kept \\
+    && perl -e '@a = ("/kept", "user.mark", "canary"); syscall(188, @a, 6, 0) == 0 or die $!' \\
+    && env -u _ -u OLDPWD | sort > /environment
+"""
+
+
+def test_attributes_stay_and_what_is_blacklisted_does_not(container: Static, work: Path) -> None:
+    context(work, "c", MARKED)
+    flags = ("--blacklist", "/left/out")
+    status, said = build(container, "c", *MODIFYFS, *flags)
+    assert status == 0, said
+    assert os.getxattr(container.rootfs / "kept", "user.mark") == b"canary"
+    written = (container.rootfs / "environment").read_text()
+    names = {line.split("=")[0] for line in written.splitlines()}
+    assert names <= {"HOME", "MKBUILD_JOBS", "PATH", "PWD", "SHLVL", "SOURCE_DATE_EPOCH"}
+    # namespace mode holds attributes, environment and the blacklist otherwise: one digest for all
+    tool, here, tree = outside(work, "store-outside"), work / "namespace.json", work / "tree"
+    given = (*flags, "--metadata-file", str(here), "--output", f"type=local,dest={tree}")
+    done = tool.run("build", "./c", "--sandbox", "namespace", *given)
+    assert done.returncode == 0, done.stderr
+    assert digest(work / "c.json") == digest(here)
+    assert (tree / "left").is_dir()
+    assert not (tree / "left/out").exists()
+
+
+def test_what_looks_like_a_host_is_taken_over_only_by_force(container: Static, work: Path) -> None:
+    kernel = container.rootfs / "boot/vmlinuz-6"
+    kernel.parent.mkdir()
+    kernel.write_text("a kernel")
+    context(work, "c", "FROM busybox\nRUN echo made > /made\n")
+    status, said = build(container, "c", *MODIFYFS)
+    assert status != 0
+    assert "/boot holds vmlinuz-6" in said
+    assert kernel.read_text() == "a kernel"
+    status, said = build(container, "c", "--sandbox", "modifyfs", "--modifyfs=force")
+    assert status == 0, said
+    assert (container.rootfs / "made").read_text() == "made\n"
+
+
 def test_a_host_is_refused(tmp_path: Path) -> None:
     context(tmp_path, "c", "FROM busybox\nRUN touch /made\n")
     tool = Mkbuild(tmp_path, tmp_path / "store", registries(tmp_path))
