@@ -38,12 +38,16 @@ def command(selection: tuple[str, ...], as_json: bool, **params: Any) -> None:  
 
 
 def show(preview: "Preview") -> None:
-    """Print every step of every target, and how many would run."""
+    """Print every step, below the first target that needs it, and how many would run."""
     from mkbuild.progress import text
 
+    shown_before: set[str] = set()
     for label, steps in preview.targets.items():
-        click.echo(label)
-        for step in steps:
+        fresh = [step for step in steps if step.key not in shown_before]
+        shown_before.update(step.key for step in fresh)
+        above = len(steps) - len(fresh)
+        click.echo(f"{label}  ({text.count(above, 'step')} above)" if above else label)
+        for step in fresh:
             own = "" if step.target == label else f"{step.target} "
             size = text.size(step.bytes) if step.bytes else ""
             took = text.seconds(step.seconds) if step.seconds else ""

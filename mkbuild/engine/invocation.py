@@ -167,7 +167,9 @@ class Invocation:
     def preview(self, labels: tuple[str, ...]) -> Preview:
         """Say what a build would do; nothing runs, and no layer is fetched."""
         images, resolution, _ = self.resolve(labels)
-        return preview(images, resolution, self.cache, self.comparison.reasons(images, resolution))
+        why = self.comparison.reasons(images, resolution)
+        compression = {label: target.compression for label, target in self.targets.items()}
+        return preview(images, resolution, self.cache, why, compression)
 
     def define(self, labels: tuple[str, ...]) -> Side:
         """Say what targets are made of; no cache is asked, so all steps are pending."""

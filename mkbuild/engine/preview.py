@@ -14,6 +14,7 @@ from mkbuild.errors import DriftError
 from mkbuild.events import Status
 from mkbuild.plan.actions import Action, Node, walk
 from mkbuild.plan.image import PlannedImage
+from mkbuild.plan.keys import layer_pair
 
 VERSION = 1
 
@@ -81,12 +82,14 @@ def preview(
     resolution: Resolution,
     cache: TieredCache,
     why: Mapping[ActionKey, str],
+    compression: Mapping[str, str],
 ) -> Preview:
     """Say what would become of images (with their labels, once a platform).
 
-    ``why``: of each step that is missed (see mkbuild.engine.reasons).
+    ``why``: of each step that is missed (see mkbuild.engine.reasons). ``compression``: of each
+    target's layers.
     """
-    sizes = _layer_sizes(images, resolution, cache)
+    sizes = _layer_sizes(images, resolution, cache, compression)
     targets: dict[str, dict[str, PreviewedStep]] = {}
     for label, image in images:
         steps = targets.setdefault(label, {})
@@ -119,19 +122,23 @@ def _step(
 
 
 def _layer_sizes(
-    images: Sequence[tuple[str, PlannedImage]], resolution: Resolution, cache: TieredCache
+    images: Sequence[tuple[str, PlannedImage]],
+    resolution: Resolution,
+    cache: TieredCache,
+    compression: Mapping[str, str],
 ) -> dict[str, int]:
     """Return the size of each known layer, by the key of the step that it ends with."""
     wanted: dict[StatePair, str] = {}
-    for _, image in images:
+    for label, image in images:
         before: Node = image.base
         for link in image.chain:
             if not link.cut:
                 continue
             try:
-                pair = (resolution.state(before), resolution.state(link.action))
+                states = resolution.state(before), resolution.state(link.action)
             except KeyError:
                 break
+            pair = layer_pair(*states, compression[label])
             wanted[pair] = ActionKey(resolution.by_node[link.action])
             before = link.action
     found: Mapping[StatePair, LayerRecord] = cache.get_layers(list(wanted))
