@@ -141,7 +141,11 @@ document.addEventListener("click", (event) => {
 if (/^#t\d+$/.test(location.hash)) unfold(Number(location.hash.slice(2)));
 
 if (items) {
-  items.svg.addEventListener("choose", (event) => choose(event.detail));
+  items.svg.addEventListener("choose", (event) => {
+    choose(event.detail);
+    // the panel that opened has taken room from the drawing
+    items.nodes.get(event.detail).box.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
   items.fit(LEGIBLE);
   items.home();
 }
