@@ -16,8 +16,11 @@ MAKISU = "Makisu"
 
 
 def default_jobs() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Return two more than the processors that this process may use.
+
+    Steps wait for networks and disks: as in ninja, there is work for all processors meanwhile.
+    """
+    return len(os.sched_getaffinity(0)) + 2
 
 
 workspace_flags = combine(
@@ -69,7 +72,7 @@ run_flags = combine(
         group=RUN,
         type=click.IntRange(min=1),
         default=default_jobs,
-        show_default="processors",
+        show_default="processors + 2",
         metavar="N",
         help="Job slots.",
     ),
