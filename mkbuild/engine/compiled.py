@@ -191,10 +191,10 @@ def replay(args: Sequence[str], env: Mapping[str, str]) -> "int | Compiled | Non
     Else return what is known of it: the last result that does not hold, or None.
     """
     began, started = time.time(), time.monotonic()
-    storage = _storage(args, env)
     name = name_of(args)
-    if storage is None or name is None:
+    if name is None:
         return None
+    storage = _storage(args, env)
     found = read(f"{storage}/compiled/{name}")
     if found is None or not found.holds(env, storage):
         return found
@@ -261,7 +261,7 @@ def write(plan: Compiled, path: str) -> None:
     os.replace(partial, path)  # noqa: PTH105 -- likewise
 
 
-def _storage(args: Sequence[str], env: Mapping[str, str]) -> str | None:
+def _storage(args: Sequence[str], env: Mapping[str, str]) -> str:
     """Guess where the storage is: a wrong guess finds nothing, since nothing was written there."""
     place = env.get("MKBUILD_STORAGE") or default_place(env)
     for at, word in enumerate(args):
@@ -269,7 +269,7 @@ def _storage(args: Sequence[str], env: Mapping[str, str]) -> str | None:
             place = word.partition("=")[2]
         elif word == "--storage":
             place = args[at + 1] if at + 1 < len(args) else ""
-    return place if place.startswith("/") else None
+    return os.path.join(os.getcwd(), place)  # noqa: PTH109, PTH118 -- pathlib costs 10 ms
 
 
 def _identities(ask: Look, paths: Sequence[str], expected: Sequence[Identity | None]) -> bool:

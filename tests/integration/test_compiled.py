@@ -265,6 +265,20 @@ def test_of_a_secret_only_its_presence_matters(
     assert not any(b"s3cr3t" in plan.read_bytes() for plan in plans)
 
 
+@pytest.mark.parametrize("given", [("--storage", "../own"), ("--storage=../own",)])
+def test_a_storage_may_be_relative(
+    workspace: Path, given: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(workspace)
+    assert main(["all", *given]) == 0
+    assert believed("all", *given)
+    monkeypatch.setenv("MKBUILD_STORAGE", "../own")
+    assert main(["all"]) == 0
+    assert believed("all")
+    monkeypatch.chdir(workspace / "extra")
+    assert not believed("all", *given)
+
+
 def test_a_directory_has_plans_of_its_own(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(workspace)
     monkeypatch.chdir(workspace / "app")
