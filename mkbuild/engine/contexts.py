@@ -11,8 +11,8 @@ from mkbuild.context.digests import FileDigests
 from mkbuild.context.ignore import Ignore
 from mkbuild.context.scan import ContextTree, View, scan
 from mkbuild.digest import Digest
-from mkbuild.engine.compiled import Walk
-from mkbuild.errors import BuildFileError, UserError
+from mkbuild.engine.compiled import Walk, identity
+from mkbuild.errors import BuildFileError, StepError, UserError
 from mkbuild.plan.actions import CONTEXT, ContextInput
 
 
@@ -48,6 +48,8 @@ class Contexts:
         """Contexts as an earlier build found them, which may have changed since."""
         self.parts: dict[Which, dict[str, Digest]] = {}
         """What steps select of contexts, by the steps' signatures."""
+        self._believed: set[Which] = set()
+        self._ignored: dict[ContextInput, tuple[str, str]] = {}
         self._lock = threading.Lock()
         self.looked: dict[str, bool] = {}
         """Ignore files that were looked for, and whether they were there."""
@@ -55,16 +57,22 @@ class Contexts:
         """By directory, what lists it where it is not all real (see mkbuild.engine.revision)."""
 
     def get(self, source: ContextInput) -> Context:
-        """Return a context; raises UserError where it cannot be read."""
+        """Return a context; raises UserError where it cannot be read.
+
+        Raises StepError where it was believed to stand, and has changed since.
+        """
         directory = self.directory(source)
         name, text = self._ignore_file(source)
+        which = str(directory), text
         with self._lock:
-            found = self.walked.get((str(directory), text))
+            found = self.walked.get(which)
             if found is None:
                 rules = Ignore.parse(text, name) if text else None
                 view = self.views.get(str(directory))
                 found = Context(directory, scan(directory, rules, self._digests, view), rules)
-                self.walked[str(directory), text] = found
+                if which in self._believed:
+                    _require_same(found, self.standing[which])
+                self.walked[which] = found
         return found
 
     def rules(self, source: ContextInput) -> tuple[str, Ignore | None]:
@@ -73,7 +81,9 @@ class Contexts:
         return name, Ignore.parse(text, name) if text else None
 
     def _ignore_file(self, source: ContextInput) -> tuple[str, str]:
-        """Return path and text of a context's ignore file, empty where there is none."""
+        """Return path and text of a context's ignore file, read once; empty where there is none."""
+        if source in self._ignored:
+            return self._ignored[source]
         target, directory = self._targets[source.target], self.directory(source)
         own = source.name == CONTEXT and target.dockerfile_inline is None
         dockerfile = target.dockerfile if own else None
@@ -82,7 +92,7 @@ class Contexts:
             self.looked[str(path)] = found is not None and found[0] == str(path)
             if self.looked[str(path)]:
                 break
-        return found or ("", "")
+        return self._ignored.setdefault(source, found or ("", ""))
 
     def believe(self, walks: Iterable[Walk]) -> None:
         """Take parts from contexts as an earlier build found them, where nothing has changed."""
@@ -97,9 +107,12 @@ class Contexts:
         signature = digests.of(repr(step).encode("utf-8", "surrogateescape"))
         parts = self.parts.setdefault(which, {})
         if signature not in parts:
-            walk = self.standing.get(which)
-            stands = walk is not None and signature in walk.parts and walk.stands()
-            parts[signature] = walk.parts[signature] if walk and stands else compute()
+            walk = self.standing.get(which) if which not in self.walked else None
+            if walk is not None and signature in walk.parts and walk.stands():
+                self._believed.add(which)
+                parts[signature] = walk.parts[signature]
+            else:
+                parts[signature] = compute()
         return parts[signature]
 
     def tree(self, source: ContextInput) -> ContextTree:
@@ -118,6 +131,17 @@ class Contexts:
             case _:
                 message = f"context {source.name} of {source.target} is no directory"
                 raise BuildFileError(message, location=target.location)
+
+
+def _require_same(context: Context, walk: Walk) -> None:
+    """Refuse a context that is not what its parts were taken from: keys would name other bytes."""
+    root, walked = context.tree.root, context.tree.walked
+    paths = [f"{root}/{path}" if path else str(root) for path in walked]
+    if dict(zip(paths, map(identity, walked.values()), strict=True)) != dict(
+        zip(walk.paths, walk.identities, strict=True)
+    ):
+        message = f"the context {context.directory} changed while it was being read"
+        raise StepError(message, hint="build again when nothing writes to the build context")
 
 
 def ignore_files(directory: Path, dockerfile: str | None) -> list[Path]:

@@ -113,6 +113,11 @@ class Resolver:
         """Compute every key, and look all of them up in one batch."""
         found = self.define(ends)
         self._look_up(found)
+        # What will read a context reads it as it is now, when its key is made, not later.
+        for work in found.pending():
+            for source in sources(work.action):
+                if isinstance(source, ContextInput):
+                    self._contexts.get(source)
         return found
 
     def define(self, ends: Iterable[Node]) -> Resolution:

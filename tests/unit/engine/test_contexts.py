@@ -11,6 +11,7 @@ from mkbuild.context.digests import FileDigests
 from mkbuild.digest import Digest
 from mkbuild.engine.compiled import Walk, identity
 from mkbuild.engine.contexts import Contexts
+from mkbuild.errors import StepError
 from mkbuild.location import Location
 from mkbuild.plan.actions import CONTEXT, ContextInput
 
@@ -73,3 +74,31 @@ def test_a_part_is_computed_once(root: Path) -> None:
     found = contexts(root)
     answers: list[Digest] = [NEW]
     assert [found.part(SOURCE, "step", answers.pop) for _ in range(2)] == [NEW, NEW]
+
+
+def test_what_was_believed_is_not_read_after_it_changed(root: Path) -> None:
+    """The key names what stood; what a step reads later must be that, or its result is wrong."""
+    found = contexts(root)
+    found.believe([walk(root, "step")])
+    assert found.part(SOURCE, "step", lambda: NEW) == OLD
+    (root / "sub" / "file").write_text("changed after the key was made")
+    with pytest.raises(StepError, match="changed while it was being read"):
+        found.tree(SOURCE)
+
+
+def test_what_was_walked_is_not_believed(root: Path) -> None:
+    known = walk(root, "step")
+    assert known.stands()  # as the compiled plan asked, before the walk
+    (root / "sub" / "file").write_text("changed before the walk")
+    found = contexts(root)
+    found.believe([known])
+    found.tree(SOURCE)
+    assert found.part(SOURCE, "step", lambda: NEW) == NEW
+
+
+def test_an_ignore_file_is_read_once(root: Path) -> None:
+    found = contexts(root)
+    found.tree(SOURCE)
+    (root / ".dockerignore").write_text("sub")
+    assert found.get(SOURCE).ignore is None
+    assert [*found.walked] == [(str(root), "")]
