@@ -20,3 +20,13 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BuildError, match=r"cannot write .*/file/page: "):
         write("", str(tmp_path / "file" / "page"))
+
+
+@pytest.mark.parametrize("place", ["/", "."])
+def test_a_directory_is_no_place_for_a_file(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BuildError, match=f"cannot write {place}: "):
+        write("", place)
+    assert list(tmp_path.iterdir()) == []
