@@ -8,7 +8,7 @@ import click
 
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.options import Command, option
-from mkbuild.errors import ChecksFailedError
+from mkbuild.errors import ChecksFailedError, UsageError
 
 _FMT = "What is done"
 
@@ -24,11 +24,12 @@ def command(files: tuple[str, ...], only_check: bool, show_diff: bool, **params:
     Members of the document are put in order and blanks trimmed; what a file says never changes.
     """
     from mkbuild.buildfile.layout import formatted
+    from mkbuild.engine.writing import write_text
 
     common = take_common(params)
     changed = []
     for path in [common.directory / file for file in files] or _all(common.directory, common.file):
-        before = path.read_text(encoding="utf-8")
+        before = _read(path)
         after = formatted(before, str(path))
         if before == after:
             continue
@@ -42,11 +43,18 @@ def command(files: tuple[str, ...], only_check: bool, show_diff: bool, **params:
             )
             click.echo("".join(lines), nl=False)
         if not only_check:
-            path.write_text(after, encoding="utf-8")
+            write_text(path, after)
             click.echo(f"formatted {path}")
     if only_check and changed:
         names = ", ".join(path.name for path in changed)
         raise ChecksFailedError(f"not formatted: {names}", hint="mkbuild fmt does it")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
 
 
 def _all(directory: Path, file: str | None) -> list[Path]:

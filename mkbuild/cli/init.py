@@ -33,6 +33,7 @@ def command(source: str | None, tool: str | None, force: bool, **params: Any) ->
     from mkbuild.engine.foreignfiles import READERS
     from mkbuild.engine.request import WorkspaceInput
     from mkbuild.engine.workspace import BUILD_FILE, load_workspace
+    from mkbuild.engine.writing import write_text
 
     common = take_common(params)
     path = common.directory / (common.file or BUILD_FILE)
@@ -46,14 +47,14 @@ def command(source: str | None, tool: str | None, force: bool, **params: Any) ->
     if not draft.images:
         raise UsageError("there is nothing to build", hint="write a Dockerfile first")
     before = path.read_bytes() if path.exists() else None
-    path.write_text(draft.render(), encoding="utf-8")
+    write_text(path, draft.render())
     try:
         load_workspace(WorkspaceInput((), file=str(path)), common.directory)
     except Exception:
         if before is None:
             path.unlink()
         else:
-            path.write_bytes(before)
+            write_text(path, before)
         raise
     for note in draft.notes:
         click.echo(f"warning: {note}", err=True)

@@ -11,6 +11,7 @@ from mkbuild.engine.lock import LOCK_FILE, Lock, Pins, read
 from mkbuild.engine.request import BuildRequest
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import open_workspace
+from mkbuild.engine.writing import write_text
 from mkbuild.errors import DriftError, UsageError
 from mkbuild.events import Reporter
 from mkbuild.oci import reference as references
@@ -29,9 +30,7 @@ def update(request: BuildRequest, reporter: Reporter, names: Sequence[str]) -> t
     found = _found(request, reporter, kept)
     text = found.render()
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.rename(path)
+        write_text(path, text)
     return path, found
 
 

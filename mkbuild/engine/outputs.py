@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarg
         _root_filesystem(invocation, output, images[0])
         return
     written = _brought(invocation, targets)
-    try:
+    with _writing(path):
         if output.type == "docker":
             with replacing(path) as stream:
                 dockerarchive.write(stream, written, store)
@@ -84,6 +85,13 @@ def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarg
         else:
             path.mkdir(parents=True, exist_ok=True)
             layout.write_directory(path, written, store)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise BuildError where something cannot be written."""
+    try:
+        yield
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise BuildError(message) from error
@@ -125,8 +133,11 @@ def _root_filesystem(invocation: "Invocation", output: Output, image: BuiltImage
             for block in tarwriter.stream(diff):
                 stream.write(block)
         return
-    if path.exists() and any(path.iterdir()):
+    with _writing(path):
+        taken = path.exists() and any(path.iterdir())
+    if taken:
         message = f"--output type=local: {path} is not empty"
         raise UsageError(message, hint="name a directory that is new or empty")
-    path.mkdir(parents=True, exist_ok=True)
-    write_tree(diff, path)
+    with _writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        write_tree(diff, path)

@@ -17,14 +17,25 @@ def write_text(path: Path, text: str | bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside its place, and put it there when it is whole; raises BuildError."""
-    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    """Write a file beside its place, and put it there when it is whole; raises BuildError.
+
+    A file that is there keeps its mode; behind a symlink, the file that it leads to is replaced.
+    What is no file (/dev/stdout, a pipe) is written to as it is.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as stream:
+                yield stream
+            return
+        place = path.resolve()
+        partial = place.parent / f".{place.name}.{os.getpid()}.partial"
         try:
             with partial.open("wb") as stream:
                 yield stream
-            partial.rename(path)
+            if place.is_file():
+                partial.chmod(place.stat().st_mode & 0o7777)
+            partial.rename(place)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:

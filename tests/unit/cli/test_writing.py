@@ -1,3 +1,5 @@
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,23 @@ def test_a_directory_is_no_place_for_a_file(
     with pytest.raises(BuildError, match=f"cannot write {place}: "):
         write("", place)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_keeps_its_mode_and_its_links(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("before")
+    (tmp_path / "file").chmod(0o640)
+    (tmp_path / "link").symlink_to("file")
+    write("after", str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "after"
+    assert (tmp_path / "file").stat().st_mode & 0o7777 == 0o640
+
+
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write("through", str(pipe))
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
