@@ -7,6 +7,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from mkbuild import digest as digests
@@ -14,6 +15,8 @@ from mkbuild.digest import Digest
 
 KEPT = 10_000
 """How many stay: those that somebody asked for last."""
+KEPT_BYTES = 256_000_000
+"""How much room they may take: one of 20,000 files has a megabyte, and each change makes one."""
 
 
 class Listings:
@@ -50,7 +53,7 @@ class Listings:
         self._known[digest] = self._held[digest] = listing
 
     def keep(self) -> None:
-        """Write what is held; the oldest ones above :data:`KEPT` go. Raises OSError."""
+        """Write what is held; the oldest go (KEPT, KEPT_BYTES). Raises OSError."""
         if not self._held:
             return
         self._root.mkdir(parents=True, exist_ok=True)
@@ -61,10 +64,20 @@ class Listings:
             partial.write_bytes(zlib.compress(text.encode(), 1))
             partial.rename(path)
         self._held.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        ages = []
         with os.scandir(self._root) as found:
-            ages = sorted((item.stat().st_mtime_ns, item.path) for item in found)
-        for _, old in ages[:-KEPT]:
-            Path(old).unlink(missing_ok=True)
+            for item in found:
+                with suppress(FileNotFoundError):  # another process writes and forgets as well
+                    status = item.stat()
+                    ages.append((status.st_mtime_ns, status.st_size, item.path))
+        room = KEPT_BYTES
+        for number, (_, size, path) in enumerate(sorted(ages, reverse=True)):
+            room -= size
+            if number and (number >= KEPT or room < 0):
+                Path(path).unlink(missing_ok=True)
 
     def _path(self, digest: Digest) -> Path:
         return self._root / f"{digests.hex_of(digest)}.json.z"

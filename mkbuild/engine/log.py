@@ -25,6 +25,9 @@ KEPT = 100
 KEPT_BYTES = 256_000_000
 """How much room they may take: one of a thousand images has some megabytes."""
 
+_ABANDONED = 3600
+"""Seconds after which nobody is still writing a record: its process was killed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -83,6 +86,10 @@ class Log:
         for path in self._root.glob("*.again"):
             if not path.with_suffix(".json").exists():
                 path.unlink(missing_ok=True)
+        for path in self._root.glob(".*.partial"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _ABANDONED:
+                    path.unlink()
 
     def names(self) -> list[str]:
         """Return the names of all records, oldest first."""
@@ -147,8 +154,10 @@ class Log:
             except FileNotFoundError:
                 continue
             for line in lines:
-                started, process, seconds = line.split()
-                found[name_of(float(started), int(process))] = (of, float(seconds))
+                # What a full disk left of a line has no three words, or times out of this world.
+                with suppress(ValueError, OverflowError, OSError):
+                    started, process, seconds = line.split()
+                    found[name_of(float(started), int(process))] = (of, float(seconds))
         return found
 
     def find(self, text: str, place: str = "") -> Run:

@@ -139,6 +139,8 @@ class Revision:
         if name is None or self._same(name):
             return place
         name = self._followed(name)
+        if name.startswith(("/", "../")) or name == "..":  # no revision has what lies there
+            return posixpath.normpath(posixpath.join(str(self.tree.repository.top), name))
         real = str(self.tree.into / name)
         if real not in self.views:
             self.tree.make_directory(name)

@@ -43,3 +43,23 @@ def test_old_ones_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         kept.keep()
     assert len(list((tmp_path / "listings").iterdir())) == 2
     assert Listings(tmp_path).has(digests.of(bytes([3])))
+
+
+def test_large_ones_go_sooner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listings, "KEPT_BYTES", 10)
+    for number in range(3):
+        kept = Listings(tmp_path)
+        kept.hold(digests.of(bytes([number])), LISTING)
+        kept.keep()
+    assert len(list((tmp_path / "listings").iterdir())) == 1
+    assert Listings(tmp_path).has(digests.of(bytes([2])))
+
+
+def test_what_another_process_took_away_is_no_error(tmp_path: Path) -> None:
+    """A name that is there and has no status is what a race leaves: a link to nothing is one."""
+    kept = Listings(tmp_path)
+    kept.hold(ONE, LISTING)
+    (tmp_path / "listings").mkdir()
+    (tmp_path / "listings" / "gone").symlink_to(tmp_path / "nothing")
+    kept.keep()
+    assert Listings(tmp_path).has(ONE)

@@ -130,6 +130,23 @@ def test_a_compiled_plan_adds_its_line(log: Log, tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_line_that_was_cut_is_left_out(log: Log, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "20231114T221640.000-9.again"
+    path.write_text("1700000300.125 7 0.030\n17000003")
+    compiled._log(str(path), 1_700_000_301.0, 0.03)
+    assert "20231114T221820.125-7" in {run.name for run in log.runs()}
+
+
+def test_what_a_killed_process_left_is_removed(log: Log, tmp_path: Path) -> None:
+    old, young = (tmp_path / "runs" / f".{name}.partial" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_text("{")
+    os.utime(old, (1, 1))
+    log.write(name_of(1_800_000_000.0, 1), document())
+    assert not old.exists()
+    assert young.exists()
+
+
 def test_lines_end_somewhere(tmp_path: Path) -> None:
     path = tmp_path / "record.again"
     path.write_bytes(b"x" * compiled._LOG_SIZE)

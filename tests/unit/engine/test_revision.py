@@ -192,6 +192,25 @@ def test_named_contexts_and_what_lies_outside(place: Path, tmp_path: Path, revis
     assert found.contexts["outside"] == outside
 
 
+def test_a_symlink_out_of_the_repository(place: Path, tmp_path: Path, revision: Make) -> None:
+    """It leads where it leads now; nothing is made beside the directory for what was written."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_text("there")
+    (place / "relative").symlink_to("../outside")
+    (place / "absolute").symlink_to(tmp_path / "outside")
+    (place / "nowhere").symlink_to("../made")
+    commit(place)
+    for name in ("relative", "absolute", "nowhere"):
+        (place / name).unlink()
+    then = revision()
+    for name in ("relative", "absolute"):
+        context = real(then, target(place, name)).context
+        assert isinstance(context, DirectoryContext)
+        assert look(then, context.path) == {"file": "there"}
+    real(then, target(place, "nowhere"))
+    assert not (tmp_path / "made").exists()
+
+
 def test_the_lock(place: Path, revision: Make) -> None:
     assert revision().pins(place).lock.urls == {}
     pin = "sha256:" + "1" * 64
