@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mkbuild.buildfile import sources
-from mkbuild.buildfile.models import SecretModel, SettingsModel, SshModel
+from mkbuild.buildfile.models import OutputModel, SecretModel, SettingsModel, SshModel
 from mkbuild.buildfile.target import GitUse, Output, Resources, Secret, Ssh, TargetContext
 from mkbuild.location import Location
 
@@ -137,10 +137,8 @@ def _list(name: str, items: list[Any], scene: Scene) -> object:
         case "ssh":
             return {item.id: _ssh(item, directory) for item in items}
         case "outputs":
-            return tuple(
-                Output(item.type, sources.absolute(item.dest, directory), item.tar)
-                for item in items
-            )
+            found = (_output(item, index, scene) for index, item in enumerate(items))
+            return tuple(output for output in found if output)
         case "depends_on":
             return tuple(
                 Name(text, scene.label, scene.locate(name, index))
@@ -148,6 +146,14 @@ def _list(name: str, items: list[Any], scene: Scene) -> object:
             )
         case _:
             return tuple(items)
+
+
+def _output(item: OutputModel, index: int, scene: Scene) -> Output | None:
+    try:
+        return sources.output(item.type, item.dest, scene.directory, tar=item.tar)
+    except ValueError as error:
+        scene.fail(f"outputs: {error}", scene.locate("outputs", index))
+        return None
 
 
 def _contexts(texts: Mapping[str, str], scene: Scene) -> dict[str, object]:

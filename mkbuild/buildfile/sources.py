@@ -4,11 +4,14 @@ import posixpath
 import re
 
 from mkbuild.buildfile.target import (
+    STDOUT,
     ContextSource,
     DirectoryContext,
     GitContext,
     ImageContext,
     LayoutContext,
+    Output,
+    OutputKind,
     TargetContext,
 )
 
@@ -22,6 +25,15 @@ _TAG = re.compile(
 def absolute(path: str, directory: str) -> str:
     """Make a path absolute and plain, seen from a directory."""
     return posixpath.normpath(posixpath.join(directory, path))
+
+
+def output(kind: OutputKind, dest: str, directory: str, *, tar: bool) -> Output:
+    """Make an output's place absolute; ``-`` is standard output. Raises ValueError."""
+    if dest != "-":
+        return Output(kind, absolute(dest, directory), tar)
+    if kind == "local" or not tar:
+        raise ValueError("- is standard output, which takes an archive and no directory")
+    return Output(kind, STDOUT)
 
 
 def parse_main(text: str, directory: str) -> DirectoryContext | GitContext:

@@ -78,11 +78,17 @@ class Ssh:
     paths: tuple[str, ...] = ()
 
 
+OutputKind = Literal["oci", "docker", "tar", "local"]
+
+STDOUT = "/dev/stdout"
+"""What the destination ``-`` stands for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """Where an image goes besides the local store; ``dest`` is absolute."""
 
-    type: Literal["oci", "docker", "tar", "local"]
+    type: OutputKind
     dest: str
     tar: bool = True
 

@@ -73,7 +73,7 @@ class Bundle:
 
     def write_tar(self, stream: BinaryIO) -> None:
         """Write a tar: equal bundles give equal bytes. Raises OSError."""
-        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
             sink = TarSink(archive)
             for name, record in sorted(self._records.held.items()):
                 add_bytes(sink, f"ac/{name}", record.value)

@@ -2,10 +2,12 @@
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mkbuild.buildfile.target import STDOUT
 from mkbuild.cli import flags, values
 from mkbuild.cli.asking import complete_selection
 from mkbuild.cli.common import common_options, take_common
@@ -83,7 +85,8 @@ def prune(**params: Any) -> None:
 def export(place: str, selection: tuple[str, ...], **params: Any) -> None:
     """Write what is cached of images, all by default: into a tar, or a directory that is there.
 
-    Another store takes it with import; a directory also serves as a shared cache of type directory.
+    - is standard output. Another store takes it with import; a directory also serves as a shared
+    cache of type directory.
     """
     key = _key(params)
     common = take_common(params)
@@ -91,10 +94,12 @@ def export(place: str, selection: tuple[str, ...], **params: Any) -> None:
     from mkbuild.engine.bundles import export as write
     from mkbuild.progress import text
 
-    written = write(request, common.reporter(), common.directory / place, key)
+    path = Path(STDOUT) if place == "-" else common.directory / place
+    written = write(request, common.reporter(), path, key)
     click.echo(
         f"{place}: {text.count(written.entries, 'entry', 'entries')},"
-        f" {text.count(written.blobs, 'blob')}, {text.size(written.bytes)}"
+        f" {text.count(written.blobs, 'blob')}, {text.size(written.bytes)}",
+        err=place == "-",
     )
     if written.missing:
         _warn(f"{text.count(written.missing, 'step')} without a result: build first")
@@ -105,13 +110,17 @@ def export(place: str, selection: tuple[str, ...], **params: Any) -> None:
 @_signing_key
 @common_options
 def import_(place: str, **params: Any) -> None:
-    """Take over what export wrote; every digest is checked, and no good entry is replaced."""
+    """Take over what export wrote; every digest is checked, and no good entry is replaced.
+
+    - is standard input.
+    """
     key = _key(params)
     common = take_common(params)
     from mkbuild.engine.bundles import bring
     from mkbuild.progress import text
 
-    brought = bring(common.storage, common.reporter(), common.directory / place, key)
+    path = Path("/dev/stdin") if place == "-" else common.directory / place
+    brought = bring(common.storage, common.reporter(), path, key)
     click.echo(
         f"{place}: {text.count(brought.entries, 'new entry', 'new entries')}"
         f" ({brought.known} known), {text.count(brought.blobs, 'new blob')},"

@@ -1,5 +1,6 @@
 """How errors look: ``error: place: message``, excerpt, hint; internal ones leave a trace."""
 
+import errno
 import os
 import platform
 import sys
@@ -11,11 +12,25 @@ from typing import TextIO
 
 from mkbuild import __version__
 from mkbuild.engine.redact import redacted
-from mkbuild.errors import MkbuildError, StepError
+from mkbuild.errors import BuildError, MkbuildError, StepError
 from mkbuild.progress.choose import has_colour
 from mkbuild.progress.excerpt import excerpt
 
 INTERNAL = 37
+
+_ROOM = "mkbuild cache gc removes old results; --storage and TMPDIR name another disk"
+_PLACE = "--storage names another place for what mkbuild keeps"
+_OF_THE_MACHINE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EROFS: _PLACE,
+    errno.EACCES: _PLACE,
+    errno.EIO: "the kernel's log (dmesg) names the disk",
+    errno.EMFILE: "ulimit -n raises the limit; -j 1 opens fewer at a time",
+    errno.ENFILE: "sysctl fs.file-max raises the limit; -j 1 opens fewer at a time",
+    errno.ENOMEM: "-j 1 needs less at a time",
+}
+"""What the machine refuses and no input explains, with what helps."""
 
 
 def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose: bool) -> None:
@@ -38,6 +53,19 @@ def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose
         lines.append(f"  because of {type(cause).__name__}: {cause}")
         cause = cause.__cause__
     stream.write("\n".join(lines).replace(f"{Path.cwd()}/", "") + "\n")
+
+
+def of_the_machine(error: BaseException) -> BuildError | None:
+    """Return what a user is told where the machine refused something; None for our own errors."""
+    if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
+        return None
+    why = error.strerror or str(error)
+    found = BuildError(
+        f"{os.fsdecode(error.filename)}: {why}" if error.filename else why,
+        hint=_OF_THE_MACHINE[error.errno],
+    )
+    found.__cause__ = error
+    return found
 
 
 def internal(error: BaseException, argv: Sequence[str], stream: TextIO) -> None:

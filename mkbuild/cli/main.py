@@ -54,9 +54,10 @@ def _failed(error: Exception, args: list[str]) -> int:
 
     if isinstance(error, CancelledError):
         return _interrupted()
-    if isinstance(error, MkbuildError) and error.exit_code != errors.INTERNAL:
-        errors.show(error, sys.stderr, os.environ, verbose=_is_verbose(args))
-        return error.exit_code
+    told = error if isinstance(error, MkbuildError) else errors.of_the_machine(error)
+    if told is not None and told.exit_code != errors.INTERNAL:
+        errors.show(told, sys.stderr, os.environ, verbose=_is_verbose(args))
+        return told.exit_code
     errors.internal(error, args, sys.stderr)
     return errors.INTERNAL
 

@@ -12,6 +12,7 @@ from mkbuild.buildfile.target import (
     ContextSource,
     DirectoryContext,
     Output,
+    OutputKind,
     Secret,
     Ssh,
 )
@@ -125,21 +126,24 @@ def context(text: str, base: Path) -> tuple[str, ContextSource]:
 
 
 def output(text: str, base: Path) -> Output:
-    """Read ``type=oci|docker|tar|local,dest=PATH[,tar=false]``; a lone path means local."""
+    """Read ``type=oci|docker|tar|local,dest=PATH[,tar=false]``.
+
+    A lone path means local, a lone ``-`` a tar on standard output, as docker has it.
+    """
     keys = {"type": "type", "dest": "dest", "tar": "tar"}
     found = fields("--output", text, keys, bare="dest")
-    kind = found.get("type", "local")
+    kind = found.get("type", "tar" if found.get("dest") == "-" else "local")
     if kind not in ("oci", "docker", "tar", "local"):
         raise UsageError(
             f"--output {text}: there is no type {kind!r}", hint="types: oci, docker, tar, local"
         )
     if not found.get("dest"):
         raise UsageError(f"--output {text}: there is no dest", hint=f"type={kind},dest=PATH")
-    return Output(
-        cast("Literal['oci', 'docker', 'tar', 'local']", kind),
-        str(base / found["dest"]),
-        boolean("--output tar", found.get("tar", "true")),
-    )
+    tar = boolean("--output tar", found.get("tar", "true"))
+    try:
+        return sources.output(cast("OutputKind", kind), found["dest"], str(base), tar=tar)
+    except ValueError as error:
+        raise UsageError(f"--output {text}: {error}", hint="name a file or a directory") from error
 
 
 def timestamps(text: str) -> Literal["epoch", "preserve"] | int:

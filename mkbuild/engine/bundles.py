@@ -1,6 +1,5 @@
 """``mkbuild cache export`` and ``import``: what a build knows, carried to another machine."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from mkbuild.engine.request import BuildRequest
 from mkbuild.engine.resolution import Resolution, Resolver
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import open_workspace
+from mkbuild.engine.writing import replacing
 from mkbuild.errors import ArchiveError, UsageError
 from mkbuild.events import Reporter
 from mkbuild.execute.states import LostStateError
@@ -172,13 +172,7 @@ def _write(bundle: Bundle, place: Path) -> None:
         if place.is_dir():
             bundle.write_directory(place)
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as stream:
-                bundle.write_tar(stream)
-            partial.replace(place)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise ArchiveError(f"cannot write {place}: {error.strerror or error}") from error
+    with replacing(place) as stream:
+        bundle.write_tar(stream)

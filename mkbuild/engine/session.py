@@ -12,6 +12,7 @@ from typing import Self
 from mkbuild.buildfile.target import CacheSettings
 from mkbuild.cache.sqlite import SqliteKeyValue
 from mkbuild.context.digests import FileDigests
+from mkbuild.errors import BuildError
 from mkbuild.events import Event, Message, PhaseFinished, Reporter
 from mkbuild.sandbox.namespace import held_ids, in_user_namespace
 from mkbuild.snapshot.trees import TreeStore
@@ -29,16 +30,21 @@ class Session:
     """
 
     def __init__(self, storage: Path, reporter: Reporter, settings: CacheSettings) -> None:
-        """Open the store; nothing is read from it yet."""
+        """Open the store, of which nothing is read yet; BuildError where it cannot be used."""
         self.storage = storage
         self._reporter = reporter
         self._settings = settings
         self._emitting = threading.Lock()
-        storage.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lease = Lease(storage)
-        temp.sweep(storage)
-        self.store = FileStore(storage)
-        self.scratch = TempArea(storage)
+        try:
+            storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lease = Lease(storage)
+            temp.sweep(storage)
+            self.store = FileStore(storage)
+            self.scratch = TempArea(storage)
+        except OSError as error:
+            message = f"the storage {storage} cannot be used: {error.strerror}"
+            hint = "--storage DIR names another place, where this user may write"
+            raise BuildError(message, hint=hint) from error
 
     @cached_property
     def trees(self) -> TreeStore:
@@ -105,6 +111,8 @@ class Session:
         """Return itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close."""
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Close. An error of writing names no file: it gets the place of all that is written."""
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(self.storage)
         self.close()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from mkbuild.buildfile.target import STDOUT
 from mkbuild.errors import BuildError
 
 
@@ -20,9 +21,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file beside its place, and put it there when it is whole; raises BuildError.
 
     A file that is there keeps its mode; behind a symlink, the file that it leads to is replaced.
-    What is no file (/dev/stdout, a pipe) is written to as it is.
+    What is no file (a pipe, a device) and standard output are written to as they are.
     """
     try:
+        if str(path) == STDOUT:
+            with os.fdopen(os.dup(1), "wb") as stream:
+                yield stream
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file() and not path.is_dir():
             with path.open("wb") as stream:

@@ -5,6 +5,7 @@ processes read while one writes; a commit survives ``kill -9`` (not necessarily 
 """
 
 import contextlib
+import errno
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +18,13 @@ _T = TypeVar("_T")
 
 _BUSY_SECONDS = 5.0
 _SIDE_FILES = ("-wal", "-shm")
+_ERRNO = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
 
 
 class Database:
@@ -25,7 +33,7 @@ class Database:
     ``schema`` is run at each opening and must be idempotent (``CREATE TABLE IF NOT EXISTS``); a new
     layout of a table is a new table, so that different versions of mkbuild share a file.
     ``warn`` is told when a corrupt file was replaced. A database that is locked for longer than 5 s
-    or whose file cannot be opened or written raises OSError.
+    or whose file cannot be opened or written raises OSError (with errno where there is one).
     """
 
     def __init__(self, path: Path, schema: str, warn: Callable[[str], None]) -> None:
@@ -80,7 +88,9 @@ class Database:
     def _os_error(self, error: sqlite3.DatabaseError) -> Exception:
         if _code(error) == sqlite3.SQLITE_ERROR:
             return error  # a mistake in a statement, not in the file
-        return OSError(f"cannot use {self.path}: {error}")
+        found = OSError(f"cannot use {self.path}: {error}")
+        found.errno = _ERRNO.get(_code(error))
+        return found
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

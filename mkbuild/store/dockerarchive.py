@@ -36,7 +36,7 @@ def write(stream: BinaryIO, images: Sequence[LayoutImage], store: BlobStore) -> 
         for manifest, _ in manifests
         for descriptor in (manifest.config, *manifest.layers)
     }
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         sink = TarSink(archive)
         # In front, so that a reader of a stream knows what the blobs are.
         layout.add_bytes(sink, "manifest.json", mutate.archive_manifest(manifests, paths))

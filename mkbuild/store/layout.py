@@ -172,7 +172,7 @@ def write_tar(stream: BinaryIO, images: Sequence[LayoutImage], store: BlobStore)
     """Write a layout as a tar (oci-archive): the same images always give the same bytes."""
     import tarfile  # a build that writes no archive does not pay for it
 
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         write_layout(TarSink(archive), images, store)
 
 

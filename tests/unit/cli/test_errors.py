@@ -1,17 +1,18 @@
 """How errors look."""
 
+import errno
 import io
 from pathlib import Path
 
 import pytest
 
-from mkbuild.cli.errors import internal, show
+from mkbuild.cli.errors import internal, of_the_machine, show
 from mkbuild.engine.redact import redacted
-from mkbuild.errors import BuildFileError, PullError
+from mkbuild.errors import BuildFileError, MkbuildError, PullError
 from mkbuild.location import Location
 
 
-def shown(error: BuildFileError | PullError, *, verbose: bool = False) -> str:
+def shown(error: MkbuildError, *, verbose: bool = False) -> str:
     stream = io.StringIO()
     show(error, stream, {}, verbose=verbose)
     return stream.getvalue()
@@ -44,6 +45,17 @@ def test_causes_only_where_verbose() -> None:
     error.__cause__ = OSError("refused")
     assert shown(error) == "error: cannot pull x\n"
     assert shown(error, verbose=True).endswith("  because of OSError: refused\n")
+
+
+def test_what_the_machine_refuses_is_no_bug() -> None:
+    told = of_the_machine(OSError(errno.ENOSPC, "No space left on device", "/disk"))
+    assert told is not None
+    assert shown(told) == (
+        "error: /disk: No space left on device\n"
+        "  hint: mkbuild cache gc removes old results; --storage and TMPDIR name another disk\n"
+    )
+    assert of_the_machine(OSError(errno.ENOENT, "No such file or directory")) is None
+    assert of_the_machine(ValueError("ours")) is None
 
 
 def test_an_internal_error_names_its_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,8 @@ def test_the_main_context() -> None:
         ("type=docker,dest=/t.tar", Output("docker", "/t.tar")),
         ("out", Output("local", "/work/out")),
         ("type=tar,dest=x.tar", Output("tar", "/work/x.tar")),
+        ("-", Output("tar", "/dev/stdout")),
+        ("type=docker,dest=-", Output("docker", "/dev/stdout")),
     ],
 )
 def test_outputs(text: str, output: Output) -> None:
@@ -109,7 +111,15 @@ def test_outputs(text: str, output: Output) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["type=zip,dest=x", "type=oci", "type=oci,dest=x,tar=maybe", "type=oci,x"]
+    "text",
+    [
+        "type=zip,dest=x",
+        "type=oci",
+        "type=oci,dest=x,tar=maybe",
+        "type=oci,x",
+        "type=local,dest=-",
+        "type=oci,dest=-,tar=false",
+    ],
 )
 def test_bad_outputs(text: str) -> None:
     with pytest.raises(UsageError):
