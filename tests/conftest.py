@@ -1,6 +1,7 @@
 """What all tests share: machine-dependent tests, skipped with a reason; no skip is fine in CI."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -17,6 +18,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("mkbuild")
+
+# Shells start what runs in the background with SIGINT ignored, which every process below inherits.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
