@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from mkbuild.errors import CancelledError
 from mkbuild.schedule import machine
@@ -41,6 +41,8 @@ class Outcome:
 Execute = Callable[[str], More | None]
 _Result = tuple[str, More | None, BaseException | None]
 
+_LOOK_SECONDS = 0.1
+
 
 class _Workers:
     """Daemon threads, made when needed: an interrupted process need not wait for them."""
@@ -63,9 +65,15 @@ class _Workers:
         self._tasks.put(node)
 
     def collect(self) -> _Result | None:
-        result = self.results.get()
-        self._idle += result is not None
-        return result
+        while True:
+            # A signal that comes just before the wait begins does not end it (one in a hundred
+            # did): Python looks for signals again when the wait is over.
+            try:
+                result = self.results.get(timeout=_LOOK_SECONDS)
+            except Empty:
+                continue
+            self._idle += result is not None
+            return result
 
     def join(self) -> None:
         for _ in self._threads:

@@ -102,6 +102,18 @@ def test_a_node_asks_for_more() -> None:
     assert seen[:2] == ["a", "b"]
 
 
+def test_no_signal_is_missed() -> None:
+    """However close it comes to the moment at which the main thread begins to wait."""
+    for _ in range(500):
+        cancelled = threading.Event()
+
+        def execute(_node: str, cancelled: threading.Event = cancelled) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert cancelled.wait(30)
+
+        assert run({"a": Node()}, execute, jobs=2, on_cancel=cancelled.set).interrupted
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_what_runs(number: signal.Signals) -> None:
     cancelled = threading.Event()
