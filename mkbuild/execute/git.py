@@ -13,7 +13,7 @@ from pathlib import Path
 from mkbuild.errors import PullError, StepError
 from mkbuild.execute.gitref import GitRef
 
-_WEB_USER = re.compile(r"^(https?://)[^/@]*@", re.IGNORECASE)
+_WEB_USER = re.compile(r"(https?://)[^/@\s]*@", re.IGNORECASE)
 _HASH = re.compile(r"[0-9a-f]{4,64}")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 _TREE = "tree"
@@ -30,8 +30,8 @@ def checkout(ref: GitRef, scratch: Path, found: Callable[[str], None] = lambda _
     git.fetch(ref)
     git.verify(ref)
     found(git.run("rev-parse", "HEAD"))
-    if ref.submodules and (git.tree / ".gitmodules").is_file():
-        git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
+    if ref.submodules:
+        git.fetch_submodules()
     place = _inside(git.tree, ref)
     if ref.keep_git_dir and not ref.subdir:
         git.tidy()
@@ -114,6 +114,19 @@ class _Git:
                 raise
             self.run("fetch", "--quiet", what[0], "origin", *what[1:])
 
+    def fetch_submodules(self) -> None:
+        """Check out what the commit names of other repositories; PullError where it cannot be."""
+        if not (self.tree / ".gitmodules").is_file():
+            return
+        update = ("submodule", "--quiet", "update", "--init", "--recursive")
+        try:
+            self.run(*update, "--depth=1")
+        except PullError as error:
+            # A plain web server cannot give a part of the history.
+            if "shallow" not in error.message:
+                raise
+            self.run(*update)
+
     def verify(self, ref: GitRef) -> None:
         """Check that the commit, or the annotated tag that leads to it, is the one expected."""
         if not ref.checksum:
@@ -129,25 +142,29 @@ class _Git:
 
     def tidy(self) -> None:
         """Leave no password in ``.git``, and nothing that differs from one fetch to the next."""
-        remote = self.run("remote", "get-url", "origin")
-        self.run("remote", "set-url", "origin", _WEB_USER.sub(r"\1", remote))
-        (self.tree / ".git" / "index").unlink()
-        # An index without the checkout's inode numbers and times.
-        self.run("read-tree", "HEAD")
-        for name in ("FETCH_HEAD", "ORIG_HEAD"):
-            (self.tree / ".git" / name).unlink(missing_ok=True)
-        _remove(self.tree / ".git" / "logs")
+        for config in sorted((self.tree / ".git").rglob("config")):
+            place = config.parent  # .git itself, or a submodule's directory below its modules
+            if not (place / "objects").is_dir():  # a branch of that name
+                continue
+            text = config.read_text(errors="surrogateescape")
+            config.write_text(_WEB_USER.sub(r"\1", text), errors="surrogateescape")
+            (place / "index").unlink(missing_ok=True)
+            # An index without the checkout's inode numbers and times.
+            self.run(f"--git-dir={place}", "read-tree", "HEAD")
+            for name in ("FETCH_HEAD", "ORIG_HEAD"):
+                (place / name).unlink(missing_ok=True)
+            _remove(place / "logs")
 
     def forget(self) -> None:
-        """Remove ``.git``, of submodules too."""
-        for path in (self.tree, *self._submodules()):
-            _remove(path / ".git")
+        """Remove ``.git``, of submodules too.
 
-    def _submodules(self) -> list[Path]:
-        if not (self.tree / ".gitmodules").is_file():
-            return []
-        listed = self.run("submodule", "--quiet", "foreach", "--recursive", "echo $displaypath")
-        return [self.tree / line for line in listed.splitlines() if line]
+        They are looked for, not asked for: git tells the paths of submodules through a shell, and
+        a repository chooses them. Git itself puts no file of that name into a checkout.
+        """
+        for directory, directories, files in os.walk(self.tree):
+            if ".git" in directories or ".git" in files:
+                _remove(Path(directory, ".git"))
+            directories[:] = (name for name in directories if name != ".git")
 
 
 def _remove(path: Path) -> None:

@@ -1,6 +1,8 @@
+import contextlib
 import os
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -126,24 +128,85 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def test_a_plain_web_server_and_no_password_left(repository: Repository, tmp_path: Path) -> None:
-    first = repository.commit({"a": "1"})
-    repository.commit({"a": "2"})
-    repository.git("update-server-info")
-    handler = partial(Quiet, directory=str(repository.path))
+@contextlib.contextmanager
+def served(directory: Path) -> Iterator[str]:
+    """Serve a directory over HTTP, whose files git reads one by one; yields host and port."""
+    handler = partial(Quiet, directory=str(directory))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
         try:
-            url = f"http://user:canary@127.0.0.1:{http.server_port}/.git"
-            ref = GitRef(url, "main", keep_git_dir=True)
-            assert fetched(ref, tmp_path / "main") == {"a": "2"}
-            assert fetched(replace(ref, ref=first), tmp_path / "first") == {"a": "1"}
+            yield f"127.0.0.1:{http.server_port}"
         finally:
             http.shutdown()
             thread.join()
-    for path in tmp_path.rglob("*"):
+
+
+def require_no_canary(place: Path) -> None:
+    for path in place.rglob("*"):
         assert not path.is_file() or b"canary" not in path.read_bytes(), path
+
+
+def test_a_plain_web_server_and_no_password_left(repository: Repository, tmp_path: Path) -> None:
+    first = repository.commit({"a": "1"})
+    repository.commit({"a": "2"})
+    repository.git("update-server-info")
+    with served(repository.path) as host:
+        ref = GitRef(f"http://user:canary@{host}/.git", "main", keep_git_dir=True)
+        assert fetched(ref, tmp_path / "main") == {"a": "2"}
+        assert fetched(replace(ref, ref=first), tmp_path / "first") == {"a": "1"}
+    require_no_canary(tmp_path)
+
+
+def add_submodule(repository: Repository, path: str) -> None:
+    """Add a repository beside this one, ``other``, as a submodule at a path that git refuses."""
+    place = repository.path.parent / "other"
+    other = Repository(place)
+    commit = other.commit({"file": "s"})
+    other.git("update-server-info")
+    repository.git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}")
+    settings = ("config", "-f", ".gitmodules")
+    repository.git(*settings, "submodule.s.path", path)
+    repository.git(*settings, "submodule.s.url", "../../other/.git")
+    repository.git("add", ".gitmodules")
+    repository.git("commit", "-qm", "x")
+    repository.git("update-server-info")
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_submodules_of_a_plain_web_server(
+    repository: Repository, tmp_path: Path, *, keep: bool
+) -> None:
+    add_submodule(repository, "module")
+    with served(tmp_path) as host:
+        ref = GitRef(f"http://user:canary@{host}/repository/.git", keep_git_dir=keep)
+        assert fetched(ref, tmp_path / "got")["module/file"] == "s"
+    found = {str(path.relative_to(tmp_path / "got")) for path in tmp_path.glob("got/**/.git")}
+    assert found == ({"tree/.git", "tree/module/.git"} if keep else set())
+    require_no_canary(tmp_path)
+
+
+ODD = ["a b", "two  spaces", "line\nfeed", "*", "a$(id)", r"\c"]
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_no_git_directory_of_submodules_whatever_their_names(
+    repository: Repository, tmp_path: Path, path: str
+) -> None:
+    add_submodule(repository, path)
+    with served(tmp_path) as host:
+        ref = GitRef(f"http://{host}/repository/.git")
+        assert fetched(ref, tmp_path / "got")[f"{path}/file"] == "s"
+    assert list((tmp_path / "got").rglob(".git")) == []
+
+
+def test_names_of_submodules_lead_nowhere(repository: Repository, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    (victim / ".git").mkdir(parents=True)
+    add_submodule(repository, f"a\\n{victim}")  # many a shell's echo makes two lines of it
+    with served(tmp_path) as host:
+        fetched(GitRef(f"http://{host}/repository/.git"), tmp_path / "got")
+    assert (victim / ".git").is_dir()
 
 
 def test_no_git_directory_otherwise(repository: Repository, tmp_path: Path) -> None:
