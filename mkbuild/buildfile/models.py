@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from mkbuild.buildfile.quantities import SIZE, parse_duration, parse_size
+from mkbuild.oci import epoch
 
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9._]+)?\Z")
 NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
@@ -19,9 +20,10 @@ def _timestamps(value: object) -> str | int:
     text = str(value)
     if text in ("epoch", "preserve"):
         return text
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise ValueError("allowed: epoch, preserve, or seconds since 1970")
+    try:
+        return epoch.parse(text)
+    except ValueError:
+        raise ValueError("allowed: epoch, preserve, or seconds since 1970") from None
 
 
 def _platform(value: object) -> str:

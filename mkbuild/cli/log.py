@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def command(
         _write_page(log.find(what[0] if what else _LATEST, place), html)
     elif about is None:
         runs = (run for run in log.runs(place=place) if _wanted(run, what))
-        _list(list(islice(runs, number or _NUMBER)), as_json=as_json)
+        _list(list(islice(runs, min(number or _NUMBER, sys.maxsize))), as_json=as_json)
     elif len(what) > 2:  # noqa: PLR2004 - the word and the run
         raise UsageError(f"{what[0]} is about one run, not {len(what) - 1}")
     else:

@@ -17,6 +17,7 @@ from mkbuild.buildfile.target import (
     Ssh,
 )
 from mkbuild.errors import UsageError
+from mkbuild.oci import epoch
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _GIT = re.compile(r"(https?|git|ssh|file)://|git@[\w.-]+:", re.IGNORECASE)
@@ -152,9 +153,11 @@ def timestamps(text: str) -> Literal["epoch", "preserve"] | int:
         return "epoch"
     if text == "preserve":
         return "preserve"
-    if text.isdecimal():
-        return int(text)
-    raise UsageError(f"--timestamps {text}: epoch, preserve or SECONDS is expected")
+    try:
+        return epoch.parse(text)
+    except ValueError:
+        message = f"--timestamps {text}: epoch, preserve or SECONDS since 1970 is expected"
+        raise UsageError(message) from None
 
 
 def duration(flag: str, text: str | None) -> int | None:

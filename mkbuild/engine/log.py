@@ -8,6 +8,7 @@ its own.
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -168,7 +169,7 @@ class Log:
         """
         first, _, back = text.partition("~")
         if first == "latest" and (back.isdecimal() or "~" not in text):
-            run = next(islice(self.runs(place=place), int(back or 0), None), None)
+            run = next(islice(self.runs(place=place), min(int(back or 0), sys.maxsize), None), None)
             if run is None:
                 raise UsageError(f"{text}: there are not so many runs", hint="mkbuild log")
             return run

@@ -11,8 +11,10 @@ from mkbuild.engine.bases import Bases
 from mkbuild.engine.dockerfiles import Dockerfiles
 from mkbuild.engine.outsides import TargetOutsides
 from mkbuild.engine.request import Changes
+from mkbuild.errors import UsageError
 from mkbuild.graph.edges import Resolver as TargetNames
 from mkbuild.graph.targets import TargetGraph, infer
+from mkbuild.oci import epoch as epochs
 from mkbuild.oci import platform as platforms
 from mkbuild.oci.model import Platform
 from mkbuild.plan.image import PlannedImage
@@ -129,5 +131,18 @@ class Planning:
         if choice == "preserve":
             return None
         if choice == "epoch":
-            return int(os.environ.get("SOURCE_DATE_EPOCH") or DEFAULT_EPOCH)
+            return _of_the_environment()
         return choice
+
+
+def _of_the_environment() -> int:
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return DEFAULT_EPOCH
+    try:
+        return epochs.parse(text)
+    except ValueError as error:
+        raise UsageError(
+            f"the environment's SOURCE_DATE_EPOCH is {text!r}: {error}",
+            hint="unset it, or say --timestamps SECONDS",
+        ) from None

@@ -66,14 +66,23 @@ def promote(  # noqa: PLR0913 -- what it is asked for
 
 
 def _wanted(result: Path) -> list[tuple[Digest, list[Reference]]]:
-    """Read a metadata file: the digest of each target, and the names it was pushed under."""
+    """Read a metadata file: the digest of each target, and the names it was pushed under.
+
+    A target without any, such as the base of others (``publish: false``), is left out.
+    """
     try:
         document = json.loads(result.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {result}: {error}", hint=_HINT) from error
     if not isinstance(document, dict) or not document:
         raise UsageError(f"{result} is no metadata file", hint=_HINT)
-    return [_target(label, target) for label, target in document.items()]
+    named = [found for item in document.items() if (found := _target(*item))[1]]
+    if not named:
+        raise UsageError(
+            f"no image of {result} has a name, so none was pushed",
+            hint="give them tags: in the build file",
+        )
+    return named
 
 
 def _target(label: str, target: Any) -> tuple[Digest, list[Reference]]:  # noqa: ANN401 -- any JSON
@@ -82,11 +91,6 @@ def _target(label: str, target: Any) -> tuple[Digest, list[Reference]]:  # noqa:
         names = [references.parse(name) for name in target["image.name"].split(",") if name]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{label} is no target of a metadata file: {error}", hint=_HINT) from error
-    if not names:
-        raise UsageError(
-            f"{label} has no name, so it was pushed nowhere",
-            hint="give it tags: in the build file, or build only what is to be promoted",
-        )
     return digest, names
 
 

@@ -24,6 +24,8 @@ _ARCHITECTURES = {
     "armv7l": ("arm", "v7"),
     "armv8l": ("arm", "v8"),
 }
+_KNOWN = re.compile(r"386|amd64|arm|arm64|loong64|mips(64)?(le)?|ppc64(le)?|riscv64|s390x|wasm")
+"""Go's names of architectures: what may stand without a system."""
 _SYSTEMS = {"macos": "darwin"}
 _BARE_SYSTEMS = frozenset({"linux", "windows", "darwin", "macos", "freebsd"})
 _ATTESTATION = "vnd.docker.reference.type"
@@ -42,13 +44,18 @@ def parse(text: str, default: Platform | None = None) -> Platform:
         )
     if len(parts) == 1 and parts[0].lower() in _BARE_SYSTEMS:
         return normalise(Platform(parts[0], default.architecture, default.variant))
+    if len(parts) == 1 and not _is_architecture(parts[0]):
+        raise UserError(
+            f"invalid platform {text!r}: no operating system or architecture is known by that name",
+            hint="write it in full, as linux/amd64 or linux/arm/v7",
+        )
     if len(parts) == 1 or (parts[0].lower() not in _BARE_SYSTEMS and _is_architecture(parts[0])):
         return normalise(Platform(default.os, parts[0], parts[1] if len(parts) > 1 else ""))
     return normalise(Platform(parts[0], parts[1], parts[2] if len(parts) > 2 else ""))  # noqa: PLR2004
 
 
 def _is_architecture(text: str) -> bool:
-    return text.lower() in _ARCHITECTURES or text.lower() in {"amd64", "arm64", "arm", "386"}
+    return text.lower() in _ARCHITECTURES or _KNOWN.fullmatch(text.lower()) is not None
 
 
 def host(machine: str, system: str = "linux") -> Platform:

@@ -11,6 +11,7 @@ from mkbuild.dockerfile import parser, words
 from mkbuild.dockerfile.instructions import Copy, Dockerfile, Onbuild, Stage, Statement
 from mkbuild.errors import DockerfileError, MkbuildError
 from mkbuild.location import Location
+from mkbuild.oci import epoch
 from mkbuild.oci import platform as platforms
 from mkbuild.oci import reference as references
 from mkbuild.oci.model import ContainerConfig, ImageConfig, Platform
@@ -170,10 +171,9 @@ class _Planner:
         if not text:
             return None
         try:
-            return int(text)
-        except ValueError:
-            message = f"SOURCE_DATE_EPOCH is {text!r}, and must be seconds since 1970"
-            raise DockerfileError(message) from None
+            return epoch.parse(text)
+        except ValueError as error:
+            raise DockerfileError(f"SOURCE_DATE_EPOCH is {text!r}: {error}") from None
 
     def target(self) -> int:
         """Return the index of the stage to build."""

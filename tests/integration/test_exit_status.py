@@ -49,6 +49,19 @@ def test_0_built() -> None:
     assert main([]) == 0
 
 
+def test_0_the_last_of_more_runs_than_can_be_counted() -> None:
+    assert main(["log", "-n", "99999999999999999999"]) == 0
+
+
+@pytest.mark.parametrize("text", ["noon", "99999999999999999999"])
+def test_2_a_time_of_the_environment_that_is_none(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
+    assert main(["good"]) == 2
+    assert "SOURCE_DATE_EPOCH" in capsys.readouterr().err
+
+
 def test_1_a_step_failed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bad"]) == 1
     shown = capsys.readouterr().err
@@ -119,16 +132,19 @@ def test_7_published() -> None:
 def test_37_internal(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (workspace / "a-file").touch()
+    def planted(*given: object) -> int:
+        return len(given) // 0
+
+    monkeypatch.setattr("mkbuild.engine.build.build", planted)
     monkeypatch.setenv("XDG_STATE_HOME", str(workspace / "state"))
-    assert main(["--storage", "a-file/store"]) == 37
+    assert main(["--storage", "elsewhere"]) == 37
     shown = capsys.readouterr().err
     assert "Please report it with the trace in " in shown
     trace = Path(shown.rstrip().rpartition(" ")[2])
     assert trace.parent == workspace / "state" / "mkbuild"
     text = trace.read_text()
-    assert "arguments: ['--storage', 'a-file/store']" in text
-    assert "NotADirectoryError" in text
+    assert "arguments: ['--storage', 'elsewhere']" in text
+    assert "ZeroDivisionError" in text
 
 
 def test_3_a_build_file_is_not_formatted(workspace: Path) -> None:

@@ -20,6 +20,7 @@ BUILD = """\
 version: 1
 variables: {REGISTRY: {default: nowhere}}
 images:
+  tool: {context: ., dockerfile: base.Dockerfile, publish: false}
   base: {context: ., dockerfile: base.Dockerfile, tags: ["${REGISTRY}/acme/base:1"]}
   app: {context: ., dockerfile: app.Dockerfile, tags: ["${REGISTRY}/acme/app:1"]}
 """
@@ -89,6 +90,14 @@ def test_release(first: RealRegistry, mkbuild: Mkbuild, tmp_path: Path) -> None:
     done = release.run("promote", str(mkbuild.directory / "two.json"), "--tag", "stable")
     assert done.returncode == 0, done.stderr
     assert tagged(first.address, "acme/app", "stable") == after
+
+
+def test_what_has_no_name_was_pushed_nowhere(mkbuild: Mkbuild) -> None:
+    mkbuild.run("build", "tool", "--metadata-file", "tool.json")
+    done = mkbuild.run("promote", "tool.json", "--tag", "v1")
+    assert done.returncode == 2
+    assert "no image of " in done.stderr
+    assert "so none was pushed" in done.stderr
 
 
 class Killer:

@@ -148,6 +148,12 @@ def test_times() -> None:
         values.timestamps("now")
 
 
+@pytest.mark.parametrize("text", ["-5", "²", "253402300800", "9" * 5000])
+def test_times_that_no_image_can_say(text: str) -> None:
+    with pytest.raises(UsageError, match="since 1970"):
+        values.timestamps(text)
+
+
 def test_hosts_and_headers() -> None:
     assert values.add_host("a:1.2.3.4") == ("a", "1.2.3.4")
     assert values.add_host("a=[::1]") == ("a", "::1")

@@ -62,6 +62,7 @@ def test_a_run_is_found(log: Log, text: str, name: str) -> None:
     ("text", "message"),
     [
         ("latest~5", "not so many runs"),
+        ("latest~99999999999999999999", "not so many runs"),
         ("latest~x", "no such run"),
         ("2024", "no such run"),
         ("2023", "5 runs begin so"),

@@ -39,7 +39,9 @@ def test_what_is_missing_comes_from_the_default() -> None:
     assert str(parse("linux", host("aarch64"))) == "linux/arm64"
 
 
-@pytest.mark.parametrize("text", ["", "a/b/c/d", "linux/", "linux//v7", "lin ux/amd64"])
+@pytest.mark.parametrize(
+    "text", ["", "a/b/c/d", "linux/", "linux//v7", "lin ux/amd64", "foo", "amd46"]
+)
 def test_refused(text: str) -> None:
     with pytest.raises(UserError, match="invalid platform"):
         parse(text)

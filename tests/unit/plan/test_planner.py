@@ -136,8 +136,9 @@ def test_labels_of_the_options_win() -> None:
 def test_source_date_epoch_must_be_a_number() -> None:
     assert planned("FROM busybox\n", args={"SOURCE_DATE_EPOCH": "7"}).epoch == 7
     assert planned("ARG SOURCE_DATE_EPOCH=8\nFROM busybox\n").epoch == 8
-    with pytest.raises(DockerfileError, match="seconds since 1970"):
-        planned("FROM busybox\n", args={"SOURCE_DATE_EPOCH": "noon"})
+    for text in ("noon", "99999999999999999999"):
+        with pytest.raises(DockerfileError, match="seconds since 1970"):
+            planned("FROM busybox\n", args={"SOURCE_DATE_EPOCH": text})
 
 
 def test_arguments_of_a_base_stage_are_seen_but_its_env_wins() -> None:
