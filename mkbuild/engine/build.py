@@ -165,6 +165,7 @@ def publish(invocation: Invocation, targets: Sequence[BuiltTarget]) -> None:
         return
     # What a registry's cache holds by then is mounted from there instead of uploaded again.
     invocation.cache.flush()
+    invocation.early.join()
     publications = []
     for target in targets:
         if not invocation.targets[target.label].publish:

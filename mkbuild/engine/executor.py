@@ -23,8 +23,12 @@ from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import Policy, layer_pair
 from mkbuild.schedule.machine import Node as Job
 from mkbuild.snapshot.layerwrite import Compression, write_layer
+from mkbuild.store.protocol import BlobWriter
 
 Emit = Callable[[Event], None]
+
+Follow: TypeAlias = Callable[[BlobWriter], None]
+"""Is told of a layer that is about to be written."""
 
 Wanted: TypeAlias = tuple[StatePair, str]
 """A layer by the states that it lies between, and how it is compressed."""
@@ -70,6 +74,7 @@ class Executor:
         runner: Callable[[], Runner],
         scratch: Callable[[], Path],
         emit: Emit,
+        follow: Callable[[str, BlobWriter], None] = lambda _label, _blob: None,
         replace: bool = False,
         failures: Failures,
         why: Mapping[ActionKey, str] | None = None,
@@ -77,7 +82,8 @@ class Executor:
         """``runner`` is called when the first command must run; ``replace``: results win (-B).
 
         ``failures`` are those of earlier attempts; new ones are added. ``why``: what to say of
-        steps when they run.
+        steps when they run. ``follow`` is told of each layer of an image that is being written,
+        with the label of its target.
         """
         self._resolver = resolver
         self._resolution = resolution
@@ -88,6 +94,7 @@ class Executor:
         self._runner: Runner | None = None
         self._scratch = scratch
         self._emit = emit
+        self._follow = follow
         self._replace = replace
         self._why = why or {}
         self._failures = failures
@@ -148,7 +155,7 @@ class Executor:
             if name not in self._jobs:
                 needs = [names[ActionKey(end)] for end in (start, key) if ActionKey(end) in names]
                 graph[name] = Job(tuple(needs))
-                self._jobs[name] = partial(self._layer, (before, node), kind)
+                self._jobs[name] = partial(self._layer, (before, node), kind, _nobody)
 
     def _layer_jobs(
         self,
@@ -168,7 +175,8 @@ class Executor:
             if not needs and self._at_hand((before, after), kind, known):
                 continue
             graph[name] = Job(needs)
-            self._jobs[name] = partial(self._layer, (before, after), kind)
+            follow = partial(self._follow, after.target) if isinstance(after, Action) else _nobody
+            self._jobs[name] = partial(self._layer, (before, after), kind, follow)
 
     def _known_layers(
         self, images: Iterable[tuple[PlannedImage, str]]
@@ -309,7 +317,7 @@ class Executor:
 
     # Layers.
 
-    def _layer(self, nodes: tuple[Node, Node], kind: str) -> None:
+    def _layer(self, nodes: tuple[Node, Node], kind: str, follow: Follow) -> None:
         pair = (self._resolution.state(nodes[0]), self._resolution.state(nodes[1]))
         if pair[0] == pair[1]:
             return
@@ -319,16 +327,16 @@ class Executor:
             key = layer_pair(*pair, kind)
             record = self._cache.get_layers([key]).get(key)
             if record is None or record.digest not in self._cache.available([record]):
-                record = self._write_layer(nodes, kind)
+                record = self._write_layer(nodes, kind, follow)
                 self._cache.put_layer(
                     key, record, replace=True, share=not self._resolution.lossy(*nodes)
                 )
             self.layers[pair, kind] = record
 
-    def _write_layer(self, nodes: tuple[Node, Node], kind: str) -> LayerRecord:
+    def _write_layer(self, nodes: tuple[Node, Node], kind: str, follow: Follow) -> LayerRecord:
         started = time.monotonic()
         diff = self._states.diff(self._resolution.state(nodes[0]), self._resolution.state(nodes[1]))
-        record = write_layer(diff, self._states.store, COMPRESSIONS[kind])
+        record = write_layer(diff, self._states.store, COMPRESSIONS[kind], follow=follow)
         if isinstance(nodes[1], Action):
             seconds = time.monotonic() - started
             key, target = self._resolution.by_node[nodes[1]], nodes[1].target
@@ -339,6 +347,10 @@ class Executor:
         """Return the layers above an image's base, all steps done."""
         spans = image.layer_spans(self._resolution.state)
         return [self.layers[(before, after), kind] for before, after, _ in spans]
+
+
+def _nobody(_blob: BlobWriter) -> None:
+    """Follow no layer."""
 
 
 def _started(work: Work, why: str) -> StepStarted:

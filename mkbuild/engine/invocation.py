@@ -16,6 +16,7 @@ from mkbuild.engine.caches import open_caches
 from mkbuild.engine.commits import Commits
 from mkbuild.engine.comparison import Comparison
 from mkbuild.engine.contexts import Contexts
+from mkbuild.engine.early import EarlyPush, places
 from mkbuild.engine.executor import Executor, Failures, StepReport
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
@@ -131,6 +132,9 @@ class Invocation:
         """Of each step that this attempt began without a result for."""
         self.comparison = Comparison(session, request, self.planning, self.bases, self.contexts)
         self._made: Made | None = None
+        # With a cache in a registry its layers go there by themselves, and are mounted from there.
+        goals = {} if self.homes else places(self.targets, request.publishing)
+        self.early = EarlyPush(lambda: self.registries.pusher(session.store), goals, session.emit)
 
     def read_remotes(self, nodes: Iterable[Node]) -> None:
         """Fetch all that some nodes, and the contexts of the targets, take from elsewhere."""
@@ -257,6 +261,7 @@ class Invocation:
             runner=self.runner,
             scratch=self.session.directory,
             emit=self.session.emit,
+            follow=self.early.follow,
             replace=self.request.caches.always,
             why=why,
             failures=failures,
@@ -310,14 +315,17 @@ class Invocation:
 
     def close(self) -> None:
         """Let go of trees and connections."""
+        self.early.stop()
         self.cache.flush()
         self.cache.close()
         self.states.close()
         self.registries.close()
 
     def runner(self) -> Runner:
-        """Make what runs commands; raises SandboxError."""
-        """Make the runner; a second attempt takes the first one's, and what that has taken over."""
+        """Make the runner; raises SandboxError.
+
+        A second attempt takes the first one's, and what that has taken over.
+        """
         if self._made is None:
             self._made = make_runner(
                 self.session,

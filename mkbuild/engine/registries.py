@@ -43,6 +43,7 @@ class RegistryAccess:
         self._emit = emit
         self._clients: Clients | None = None
         self._resolver: Resolver | None = None
+        self._pusher: Pusher | None = None
 
     def clients(self) -> "Clients":
         """Return the clients; raises UserError for settings that make no sense."""
@@ -64,9 +65,11 @@ class RegistryAccess:
 
     def pusher(self, store: "BlobStore") -> "Pusher":
         """Return what pushes images."""
-        from mkbuild.registry.push import Pusher
+        if self._pusher is None:
+            from mkbuild.registry.push import Pusher
 
-        return Pusher(self.clients(), store)
+            self._pusher = Pusher(self.clients(), store)
+        return self._pusher
 
     @property
     def files(self) -> tuple[str, ...]:

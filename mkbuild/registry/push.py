@@ -1,20 +1,28 @@
-"""Pushing in two phases: blobs and manifests by digest first, tags last, when all is there."""
+"""Pushing in two phases: blobs and manifests by digest first, tags last, when all is there.
+
+Layers may begin their way while they are written (:meth:`Pusher.push_early`).
+"""
 
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mkbuild.digest import Digest
-from mkbuild.events import Published
+from mkbuild.errors import CancelledError
+from mkbuild.events import Published, Transfer
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.oci.reference import Reference
 from mkbuild.registry import blobs
 from mkbuild.registry.blobs import BlobSource, Moved
 from mkbuild.registry.client import Client
 from mkbuild.registry.clients import Clients
-from mkbuild.store.protocol import BlobStore
+from mkbuild.registry.stream import can_stream, stream
+from mkbuild.store.protocol import BlobStore, Follower
+
+_WORTH_STREAMING = 4 << 20
+"""From this size on, a layer's upload begins before its end: in bytes, compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,42 @@ class Pusher:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, Digest], list[str]] = defaultdict(list)
         self._gates: dict[tuple[str, Digest], threading.Lock] = defaultdict(threading.Lock)
+        self._moved: dict[tuple[str, str, Digest], Moved] = {}
+        """How blobs went that were on their way early."""
 
     def is_current(self, reference: Reference, digest: Digest) -> bool:
         """Whether a tag stands for a digest already: one HEAD."""
         client = self._clients.get(reference.registry, reference.repository)
         found = client.head(reference.repository, reference.tag)
         return found is not None and found.digest == digest
+
+    def push_early(
+        self, reference: Reference, follower: Follower, stop: Callable[[], bool]
+    ) -> None:
+        """Bring a layer that is being written into the repository of ``reference``, in one attempt.
+
+        Raises RegistryError, after which :meth:`push` brings it; CancelledError where the layer was
+        given up or ``stop`` says so.
+        """
+        client = self._clients.get(
+            reference.registry, reference.repository, lambda settings: replace(settings, retries=0)
+        )
+        growth = follower.growth
+        if growth.wait(_WORTH_STREAMING) > _WORTH_STREAMING and can_stream(client):
+            whole, sent = stream(client, reference.repository, follower, stop)
+            moved = Moved.UPLOADED if sent else Moved.EXISTED
+            with self._lock:
+                self._known[reference.registry, whole.digest].append(reference.repository)
+            done = Transfer("push", whole.digest, whole.size, whole.size, finished=True)
+            self._clients.report(done)
+        else:
+            found = growth.finish()
+            if found is None or stop():
+                raise CancelledError("the layer was given up")
+            whole = found
+            descriptor = Descriptor("application/octet-stream", whole.digest, whole.size)
+            moved = self._blob(client, reference, {}, lambda _: None, descriptor)
+        self._moved[reference.registry, reference.repository, whole.digest] = moved
 
     def push(self, reference: Reference, image: PushImage) -> Pushed:
         """Bring blobs and manifests into the repository of ``reference``, and touch no tag.
@@ -79,7 +117,9 @@ class Pusher:
         with ThreadPoolExecutor(max(1, client.settings.concurrency), "push") as pool:
             moved = list(
                 pool.map(
-                    lambda descriptor: self._blob(client, reference, image, descriptor),
+                    lambda descriptor: self._blob(
+                        client, reference, image.origins, image.provide, descriptor
+                    ),
                     wanted.values(),
                 )
             )
@@ -110,7 +150,12 @@ class Pusher:
         return Published(str(reference), document.digest, moved)
 
     def _blob(
-        self, client: Client, reference: Reference, image: PushImage, descriptor: Descriptor
+        self,
+        client: Client,
+        reference: Reference,
+        origins: Mapping[Digest, Sequence[Reference]],
+        provide: Callable[[Descriptor], None],
+        descriptor: Descriptor,
     ) -> Moved:
         key = (reference.registry, descriptor.digest)
         with self._lock:
@@ -119,15 +164,14 @@ class Pusher:
         with gate:
             known = self._known[key]
             if reference.repository in known:
-                return Moved.EXISTED
-            origins = [
+                early = (reference.registry, reference.repository, descriptor.digest)
+                return self._moved.pop(early, Moved.EXISTED)
+            others = [
                 origin.repository
-                for origin in image.origins.get(descriptor.digest, ())
+                for origin in origins.get(descriptor.digest, ())
                 if origin.registry == reference.registry
             ]
-            source = BlobSource(
-                self._store, tuple(dict.fromkeys((*known, *origins))), image.provide
-            )
+            source = BlobSource(self._store, tuple(dict.fromkeys((*known, *others))), provide)
             moved = blobs.push(client, reference.repository, descriptor, source)
             known.append(reference.repository)
             return moved

@@ -82,16 +82,22 @@ def named(word: str) -> Compression:
 
 
 def write_layer(
-    diff: Diff, store: BlobStore, compression: Compression, threads: int = 2
+    diff: Diff,
+    store: BlobStore,
+    compression: Compression,
+    threads: int = 2,
+    follow: Callable[[BlobWriter], None] = lambda _: None,
 ) -> LayerRecord:
     """Write a diff's layer into a store, and its TOC beside it.
 
-    ``threads``: how many compress; the bytes do not depend on it. Raises StepError where a source
-    changed while it was read: nothing of the layer is then in the store.
+    ``threads``: how many compress; the bytes do not depend on it. ``follow`` is given the blob
+    before its first byte. Raises StepError where a source changed while it was read: nothing of
+    the layer is then in the store.
     """
     diff_id = hashlib.sha256()
     blocks = _cut(tarwriter.stream(diff))
     with store.writer() as writer:
+        follow(writer)
         match compression.algorithm:
             case "none":
                 _copy(blocks, diff_id.update, writer)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
+from mkbuild.store.growth import Growth, Whole
 from mkbuild.store.locks import exclusive, shared
 from mkbuild.store.memory import check
 from mkbuild.store.temp import TempArea
@@ -92,8 +93,12 @@ class FileStore:
         """Begin a blob; without commit every trace of it goes when the context ends."""
         path = self._temp.name("blob-")
         try:
-            with path.open("xb", buffering=0) as stream:
-                yield FileBlobWriter(stream, lambda digest: self._publish(path, digest))
+            with path.open("x+b", buffering=0) as stream:
+                writer = FileBlobWriter(stream, lambda digest: self._publish(path, digest))
+                try:
+                    yield writer
+                finally:
+                    writer.growth.end(published=False)
         finally:
             path.unlink(missing_ok=True)
 
@@ -157,6 +162,7 @@ class FileBlobWriter:
         self._publish = publish
         self._hash = hashlib.sha256()
         self._size = 0
+        self.growth = Growth()
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Append bytes, all of them."""
@@ -166,12 +172,37 @@ class FileBlobWriter:
         while view:
             view = view[self._stream.write(view) :]
         self._size += size
+        self.growth.advance(self._size)
         return size
+
+    def follow(self) -> "FileFollower":
+        """Return a reader of what is written from now on and was before; it is to be closed."""
+        return FileFollower(os.dup(self._stream.fileno()), self.growth)
 
     def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
         """Publish the blob; ArchiveError where it is not the expected one."""
         digest = digests.from_hex(self._hash.hexdigest())
         check(expected, digest)
+        self.growth.seal(Whole(digest, self._size))
         os.fdatasync(self._stream.fileno())
         self._publish(digest)
+        self.growth.end(published=True)
         return digest, self._size
+
+
+class FileFollower:
+    """Reads the file of a blob that is being written."""
+
+    def __init__(self, descriptor: int, growth: Growth) -> None:
+        """Take over a descriptor."""
+        self._descriptor = descriptor
+        self.growth = growth
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return at most ``size`` bytes from an offset, waiting for one; none at the end."""
+        there = self.growth.wait(offset)
+        return os.pread(self._descriptor, min(size, there - offset), offset)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._descriptor)

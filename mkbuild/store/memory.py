@@ -9,6 +9,7 @@ from typing import BinaryIO
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError
+from mkbuild.store.growth import Growth, Whole
 
 
 class MemoryBlobStore:
@@ -44,7 +45,11 @@ class MemoryBlobStore:
     @contextmanager
     def writer(self) -> Iterator["MemoryBlobWriter"]:
         """Begin a blob."""
-        yield MemoryBlobWriter(self)
+        blob = MemoryBlobWriter(self)
+        try:
+            yield blob
+        finally:
+            blob.growth.end(published=False)
 
     def path(self, digest: Digest) -> None:
         """Return None: no blob is a file here."""
@@ -67,17 +72,42 @@ class MemoryBlobWriter:
     def __init__(self, store: MemoryBlobStore) -> None:
         self._store = store
         self._data = bytearray()
+        self.growth = Growth()
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Append bytes."""
         self._data += data
+        self.growth.advance(len(self._data))
         return len(data)
+
+    def follow(self) -> "MemoryFollower":
+        """Return a reader of what is written from now on and was before."""
+        return MemoryFollower(self._data, self.growth)
 
     def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
         """Publish the blob; ArchiveError where it is not the expected one."""
         data = bytes(self._data)
         check(expected, digests.of(data))
-        return self._store.put(data), len(data)
+        digest = self._store.put(data)
+        self.growth.seal(Whole(digest, len(data)))
+        self.growth.end(published=True)
+        return digest, len(data)
+
+
+class MemoryFollower:
+    """Reads a blob that is being written to memory."""
+
+    def __init__(self, data: bytearray, growth: Growth) -> None:
+        self._data = data
+        self.growth = growth
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return at most ``size`` bytes from an offset, waiting for one; none at the end."""
+        there = self.growth.wait(offset)
+        return bytes(self._data[offset : min(offset + size, there)])
+
+    def close(self) -> None:
+        """Do nothing: memory needs no closing."""
 
 
 def check(expected: Digest | None, actual: Digest) -> None:

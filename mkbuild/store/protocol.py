@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mkbuild.digest import Digest
+from mkbuild.store.growth import Growth
 
 
 class BlobWriter(Protocol):
@@ -15,11 +16,29 @@ class BlobWriter(Protocol):
         """Append bytes; returns how many (all of them)."""
         ...
 
+    def follow(self) -> "Follower":
+        """Return a reader of what is written from now on and was before; it is to be closed."""
+        ...
+
     def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
         """Publish the blob; returns digest and size.
 
         Raises ArchiveError where the bytes are not the expected ones; the blob is then gone.
         """
+        ...
+
+
+class Follower(Protocol):
+    """Reads a blob while it is being written, and after."""
+
+    growth: Growth
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return at most ``size`` bytes from an offset, waiting for one; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the bytes."""
         ...
 
 

@@ -1,0 +1,57 @@
+"""How far a blob has come that is being written: for who reads it at the same time."""
+
+import threading
+from dataclasses import dataclass
+
+from mkbuild.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What is known of a blob when its last byte is written."""
+
+    digest: Digest
+    size: int
+
+
+class Growth:
+    """Told by one writer, waited for by any number of readers."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._size = 0
+        self._over = False
+        self.whole: Whole | None = None
+        """Known after the last byte, before the blob is in its place."""
+        self._published = False
+
+    def advance(self, size: int) -> None:
+        """Tell that so many bytes are written."""
+        with self._changed:
+            self._size = size
+            self._changed.notify_all()
+
+    def seal(self, whole: Whole) -> None:
+        """Tell that there is no more to come."""
+        with self._changed:
+            self.whole = whole
+            self._changed.notify_all()
+
+    def end(self, *, published: bool) -> None:
+        """Tell that the blob is in its place, or given up. The first word counts."""
+        with self._changed:
+            if not self._over:
+                self._over, self._published = True, published
+            self._changed.notify_all()
+
+    def wait(self, size: int) -> int:
+        """Wait for more than ``size`` bytes, or the end; returns how many there are."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._size > size or self.whole or self._over)
+            return self._size
+
+    def finish(self) -> Whole | None:
+        """Wait until the blob is in its place; None where it was given up."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over)
+            return self.whole if self._published else None
