@@ -28,7 +28,7 @@ from mkbuild.plan import keys
 from mkbuild.plan.actions import Base
 from mkbuild.plan.image import PlannedImage
 from mkbuild.store.files import FileStore
-from mkbuild.store.layout import Layout
+from mkbuild.store.layout import Layout, is_index
 
 if TYPE_CHECKING:
     from mkbuild.registry.pull import Resolver
@@ -94,7 +94,7 @@ class Bases:
         layout = Layout(Path(source.path))
         descriptor = layout.resolve(source.digest or source.tag)
         data = layout.read(descriptor)
-        if "manifests" in json.loads(data):
+        if is_index(data):
             descriptor = platforms.select(Index.parse(data, descriptor.media_type), platform)
             data = layout.read(descriptor)
         manifest = Manifest.parse(data, descriptor.media_type)

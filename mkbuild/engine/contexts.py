@@ -14,6 +14,7 @@ from mkbuild.digest import Digest
 from mkbuild.engine.compiled import Walk, identity
 from mkbuild.errors import BuildFileError, StepError, UserError
 from mkbuild.plan.actions import CONTEXT, ContextInput
+from mkbuild.store.reading import MAX_BYTES, read_limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def ignore_file(directory: Path, dockerfile: str | None) -> tuple[str, str] | No
     """Return path and text of what says what a context leaves out; None where nothing does."""
     for path in ignore_files(directory, dockerfile):
         try:
-            return str(path), path.read_text(encoding="utf-8", errors="surrogateescape")
+            return str(path), read_limited(path, MAX_BYTES).decode("utf-8", "surrogateescape")
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

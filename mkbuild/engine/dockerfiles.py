@@ -7,6 +7,7 @@ from mkbuild.buildfile.target import GitContext, Target
 from mkbuild.dockerfile import parser
 from mkbuild.dockerfile.instructions import Dockerfile
 from mkbuild.errors import DockerfileError
+from mkbuild.store.reading import MAX_BYTES, read_limited
 
 
 class Dockerfiles:
@@ -38,7 +39,7 @@ class Dockerfiles:
         if isinstance(target.context, GitContext) and not path.is_absolute():
             path = self._checkout(target.context) / path
         try:
-            data = path.read_bytes()
+            data = read_limited(path, MAX_BYTES)
         except OSError as error:
             raise DockerfileError(
                 f"cannot read the Dockerfile of {target.label}: {path}: {error.strerror}",

@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from mkbuild.store.reading import MAX_BYTES, read_limited
+
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "sha": ("rev-parse", "--verify", "HEAD"),
     "short_sha": ("rev-parse", "--verify", "--short", "HEAD"),
@@ -25,7 +27,7 @@ class DiskFiles:
 
     def read(self, path: str) -> bytes:
         """Return a file's contents; raises OSError where that cannot be done."""
-        data = Path(path).read_bytes()
+        data = read_limited(path, MAX_BYTES)
         self.looked[path] = True
         return data
 

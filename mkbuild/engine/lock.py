@@ -18,6 +18,7 @@ from mkbuild.errors import BuildFileError, DriftError
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
 from mkbuild.oci.reference import Reference
+from mkbuild.store.reading import MAX_BYTES, read_limited
 
 LOCK_FILE = "BUILD.lock"
 VERSION = 1
@@ -58,7 +59,7 @@ class Lock:
 def read(path: Path) -> Lock | None:
     """Read a lock file; None where there is none. Raises BuildFileError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_limited(path, MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -25,6 +25,7 @@ from mkbuild.context.scan import View
 from mkbuild.engine.gittree import GitTree
 from mkbuild.engine.lock import LOCK_FILE, Lock, Pins, read
 from mkbuild.engine.repository import Repository
+from mkbuild.store.reading import MAX_BYTES, read_limited
 
 
 class Revision:
@@ -56,7 +57,7 @@ class Revision:
         """Return a file's contents; raises OSError."""
         name = self.path(path)
         if name is None or self._same(name):
-            return Path(path).read_bytes()
+            return read_limited(path, MAX_BYTES)
         name = self._followed(name)
         if name not in self.tree.entries:
             raise FileNotFoundError(2, f"no such file at {self.commit[:12]}", path)

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from mkbuild.errors import ArchiveError
 from mkbuild.execute.copy import DIRECTORY_MODE, Attributes, Destination
-from mkbuild.execute.place import Placer
+from mkbuild.execute.place import MAX_NAME, Placer
 from mkbuild.execute.select import CAPABILITY, normalize
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Source
@@ -33,7 +33,7 @@ _TYPES = {
     "5": toc.DIRECTORY,
     "6": toc.FIFO,
 }
-_MAX_NAME, _MAX_PATH = 255, 4095
+_MAX_PATH = 4095
 _SMALL, _IN_MEMORY = 1 << 14, 1 << 26
 """Files up to the first size stay in memory, up to the second of all together."""
 _CHECKSUM = slice(148, 156)
@@ -254,7 +254,7 @@ class _Unpacking:
 
     def _check_name(self, path: str) -> None:
         encoded = path.encode("utf-8", "surrogateescape")
-        if len(encoded) > _MAX_PATH or len(encoded.rpartition(b"/")[2]) > _MAX_NAME:
+        if len(encoded) > _MAX_PATH or len(encoded.rpartition(b"/")[2]) > MAX_NAME:
             self._fail("a name is too long")
 
     def _link(self, header: Header, path: str) -> None:

@@ -5,6 +5,7 @@ Two things that no layer can hold are what they come to with every builder: a na
 """
 
 import hashlib
+import os
 import posixpath
 from pathlib import Path
 
@@ -21,6 +22,24 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 RESERVED = ".wh..wh."
 """Names that a union filesystem of old kept for itself; they are never shown."""
+
+
+MAX_NAME = 255
+"""Bytes of a name in a directory (NAME_MAX)."""
+_SHOWN = 40
+
+
+def require_possible(path: str) -> None:
+    """Raise StepError where a relative path has a name that no filesystem holds."""
+    if "\0" in path:
+        raise StepError(f"{'/' + path!r}: no file's name can hold a NUL character")
+    # Four bytes a character at most: most paths need no more than this.
+    if len(path) * 4 > MAX_NAME:
+        for name in os.fsencode(path).split(b"/"):
+            if len(name) > MAX_NAME:
+                shown = name[:_SHOWN].decode("utf-8", "replace")
+                message = f"the name {shown}... has {len(name)} bytes, and a file's can have"
+                raise StepError(f"{message} {MAX_NAME}")
 
 
 class Placer:
@@ -64,6 +83,7 @@ class Placer:
     def put(self, entry: Entry, source: Source | None = None) -> None:
         """Set a path whose parent is a directory; a directory keeps what it holds."""
         path = entry.path
+        require_possible(path)
         directory, _, name = path.rpartition("/")
         if name.startswith(WHITEOUT):
             if entry.type == toc.DIRECTORY:
@@ -78,6 +98,7 @@ class Placer:
 
     def link(self, path: str, leader: str) -> None:
         """Make a path another name of a file that was put; its parent is a directory."""
+        require_possible(path)
         directory, _, name = path.rpartition("/")
         found = self.view.get(leader)
         if name.startswith(WHITEOUT):

@@ -12,6 +12,7 @@ from mkbuild.action import StateID
 from mkbuild.errors import StepError
 from mkbuild.execute import foreign, identity
 from mkbuild.execute.mounts import Mounts
+from mkbuild.execute.place import require_possible
 from mkbuild.execute.rootfs import Disk, OverlayRootfs, TreeRootfs
 from mkbuild.execute.states import States
 from mkbuild.execute.takeover import ModifyfsRootfs, Takeover
@@ -224,6 +225,7 @@ def _make_directory(index: Index, path: str, changes: Path) -> None:
     resolved = index.resolve(path)
     if resolved in index:
         return
+    require_possible(resolved)
     place, done = changes, ""
     for name in resolved.split("/"):
         done = f"{done}/{name}" if done else name

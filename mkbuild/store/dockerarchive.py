@@ -17,9 +17,11 @@ from mkbuild.oci.model import Descriptor, ImageConfig, Manifest
 from mkbuild.store import layout
 from mkbuild.store.layout import LayoutImage, TarSink
 from mkbuild.store.protocol import BlobStore
+from mkbuild.store.reading import open_regular
 
 _CHUNK = 1 << 20
 _MAX_DOCUMENT = 4 << 20
+_MAX_READ = 8 << 20
 _MAX_LINKS = 16
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
@@ -59,15 +61,31 @@ def read(path: Path, into: BlobStore, *, docker: bool = False) -> tuple[Archived
     or docker's. Raises ArchiveError. An oci-archive without manifest.json is refused with a hint.
     """
     try:
-        with tarfile.open(path, "r:") as archive:
+        source = open_regular(path)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        with source, tarfile.open(fileobj=_Bounded(source), mode="r:") as archive:  # type: ignore[call-overload]
             return _Reader(archive, into, docker=docker).images()
-    except tarfile.TarError as error:
+    # tarfile trusts sizes and the number of headers of an entry
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise ArchiveError(
             f"{path} is no image archive: {error}",
             hint="expected the output of 'docker save', --dest or --output type=docker",
         ) from error
-    except FileNotFoundError as error:
-        raise ArchiveError(f"{path}: no such file") from error
+
+
+class _Bounded:
+    """What the tar is read from: an extended header is read at once, however long it says it is."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.seek, self.tell = source.seek, source.tell
+
+    def read(self, size: int) -> bytes:
+        if size > _MAX_READ:
+            raise ArchiveError(f"the archive has a header of {size} bytes")
+        return self._source.read(size)
 
 
 class _Reader:

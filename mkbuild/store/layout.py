@@ -1,6 +1,7 @@
 """OCI image layouts (image-layout.md): reading directories, writing directories and tars."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -13,6 +14,7 @@ from mkbuild.errors import ArchiveError, PullError
 from mkbuild.oci import mediatype
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.store.protocol import BlobStore
+from mkbuild.store.reading import open_regular
 
 if TYPE_CHECKING:
     from tarfile import TarFile
@@ -39,12 +41,14 @@ class Layout:
     def index(self) -> Index:
         """Read index.json; ArchiveError where this is no layout."""
         try:
-            data = _read_limited(self.path / "index.json", _MAX_DOCUMENT)
-        except FileNotFoundError as error:
+            data = _small(self.path / "index.json")
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise ArchiveError(
                 f"{self.path} is no OCI image layout: it has no index.json",
                 hint="name the directory that holds oci-layout, index.json and blobs/",
             ) from error
+        except OSError as error:
+            raise _unreadable(self.path / "index.json", error) from error
         return Index.parse(data)
 
     def find(self, target: str) -> Descriptor | None:
@@ -80,23 +84,41 @@ class Layout:
 
     def read(self, descriptor: Descriptor) -> bytes:
         """Read a document and check its digest; ArchiveError where absent, wrong or huge."""
+        blob = self._blob(descriptor.digest)
         try:
-            data = _read_limited(self._blob(descriptor.digest), _MAX_DOCUMENT)
+            data = _small(blob)
         except FileNotFoundError as error:
-            raise ArchiveError(f"{self.path} lacks the blob {descriptor.digest}") from error
+            raise self._lacks(descriptor) from error
+        except OSError as error:
+            raise _unreadable(blob, error) from error
         if digests.of(data) != descriptor.digest:
             raise ArchiveError(f"{self.path}: the blob {descriptor.digest} has other bytes")
         return data
 
     def copy_blob(self, descriptor: Descriptor, into: BlobStore) -> None:
-        """Copy a blob into a store, digest checked; ArchiveError where absent or wrong."""
+        """Copy a blob into a store, size and digest checked; ArchiveError where absent or wrong.
+
+        OSError where the store cannot be written to.
+        """
         try:
-            with self._blob(descriptor.digest).open("rb") as source, into.writer() as blob:
-                while chunk := source.read(_CHUNK):
-                    blob.write(chunk)
-                blob.commit(descriptor.digest)
+            source = open_regular(self._blob(descriptor.digest))
         except FileNotFoundError as error:
-            raise ArchiveError(f"{self.path} lacks the blob {descriptor.digest}") from error
+            raise self._lacks(descriptor) from error
+        except OSError as error:
+            raise _unreadable(self._blob(descriptor.digest), error) from error
+        with source, into.writer() as blob:
+            size = os.fstat(source.fileno()).st_size
+            if size != descriptor.size:
+                raise ArchiveError(
+                    f"{self.path}: the blob {descriptor.digest} has {size} bytes,"
+                    f" not {descriptor.size}"
+                )
+            while chunk := source.read(_CHUNK):
+                blob.write(chunk)
+            blob.commit(descriptor.digest)
+
+    def _lacks(self, descriptor: Descriptor) -> ArchiveError:
+        return ArchiveError(f"{self.path} lacks the blob {descriptor.digest}")
 
     def has(self, digest: Digest) -> bool:
         """Whether the layout holds a blob."""
@@ -108,20 +130,37 @@ class Layout:
 
 def document_type(data: bytes) -> str:
     """Return the media type of a manifest or index that may not state it; ArchiveError."""
+    stated = _document(data).get("mediaType")
+    if stated is not None and not isinstance(stated, str):
+        raise ArchiveError("a manifest whose mediaType is not a text")
+    return stated or (mediatype.OCI_INDEX if is_index(data) else mediatype.OCI_MANIFEST)
+
+
+def is_index(data: bytes) -> bool:
+    """Whether a document lists manifests; ArchiveError where it is none at all."""
+    return "manifests" in _document(data)
+
+
+def _document(data: bytes) -> dict[str, object]:
     try:
         document = json.loads(data)
-        stated = document.get("mediaType") or ""
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ArchiveError(f"a manifest is not a JSON object: {error}") from error
-    return stated or (mediatype.OCI_INDEX if "manifests" in document else mediatype.OCI_MANIFEST)
+    if not isinstance(document, dict):
+        raise ArchiveError("a manifest is not a JSON object")
+    return document
 
 
-def _read_limited(path: Path, limit: int) -> bytes:
-    with path.open("rb") as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise ArchiveError(f"{path} is larger than {limit} bytes")
+def _small(path: Path) -> bytes:
+    with open_regular(path) as stream:
+        data = stream.read(_MAX_DOCUMENT + 1)
+    if len(data) > _MAX_DOCUMENT:
+        raise ArchiveError(f"{path} is larger than {_MAX_DOCUMENT} bytes")
     return data
+
+
+def _unreadable(path: Path, error: OSError) -> ArchiveError:
+    return ArchiveError(f"{path} cannot be read: {error.strerror}")
 
 
 def _names(manifest: Descriptor) -> set[str]:

@@ -37,6 +37,20 @@ def test_the_directory_is_made(path: str, user: str, expected: list[str]) -> Non
     assert all(entry.mtime in {7000, 1000} for entry in diff.toc.entries)
 
 
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/" + "a" * 256, "256 bytes, and a file's can have 255"),
+        ("/" + "ä" * 128 + "/b", "256 bytes"),
+        ("/a\0b", "NUL"),
+    ],
+)
+def test_names_that_no_filesystem_holds(path: str, why: str) -> None:
+    with pytest.raises(StepError, match=why):
+        workdir(BASE, path, "", 7000)
+    assert shown(workdir(BASE, "/" + "a" * 255, "", 7000)) == ["d 755 0:0 " + "a" * 255]
+
+
 @pytest.mark.parametrize("path", ["/plain", "/plain/a"])
 def test_a_file_is_in_the_way(path: str) -> None:
     with pytest.raises(StepError, match="/plain is not a directory"):

@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -187,5 +188,33 @@ def test_no_archive(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\x1f\x8b no tar at all" * 100)
     with pytest.raises(ArchiveError, match="no image archive"):
         dockerarchive.read(tmp_path / "x", MemoryBlobStore())
-    with pytest.raises(ArchiveError, match="no such file"):
+    with pytest.raises(ArchiveError, match="cannot be read: No such file"):
         dockerarchive.read(tmp_path / "none", MemoryBlobStore())
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
+        with pytest.raises(ArchiveError, match="cannot be read: it is no regular file"):
+            dockerarchive.read(path, MemoryBlobStore())
+
+
+def header(kind: bytes, size: int) -> bytes:
+    member = tarfile.TarInfo("x")
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "why"),
+    [
+        (header(b"x", 8 << 30), 9 << 30, f"a header of {8 << 30} bytes"),
+        (header(b"L", 8 << 30), 9 << 30, f"a header of {8 << 30} bytes"),
+        ((header(b"x", 11) + b"11 comment=".ljust(512, b"\0")) * 5000, 0, "no image archive"),
+        (header(b"0", 1 << 80), 0, "no image archive"),
+        (header(b"x", 1 << 80), 0, "a header of"),
+    ],
+)
+def test_headers_that_promise_too_much(tmp_path: Path, start: bytes, size: int, why: str) -> None:
+    (tmp_path / "x").write_bytes(start)
+    if size:
+        os.truncate(tmp_path / "x", size)
+    with pytest.raises(ArchiveError, match=why):
+        dockerarchive.read(tmp_path / "x", MemoryBlobStore())

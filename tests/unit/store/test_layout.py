@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -166,6 +167,54 @@ def test_wrong_missing_and_huge_blobs(tmp_path: Path) -> None:
     path.write_bytes(b"x" * ((4 << 20) + 1))
     with pytest.raises(ArchiveError, match="larger than"):
         found.read(blob)
+
+
+@pytest.mark.parametrize("what", ["fifo", "device", "directory", "loop"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, what: str) -> None:
+    found = index_json(tmp_path)
+    blob = Descriptor("x", digests.of(b"right"), 5)
+    path = tmp_path / layout.blob_path(blob.digest)
+    path.parent.mkdir(parents=True)
+    (tmp_path / "index.json").unlink()
+    for place in (path, tmp_path / "index.json"):
+        match what:
+            case "fifo":
+                os.mkfifo(place)
+            case "device":
+                place.symlink_to("/dev/zero")
+            case "directory":
+                place.mkdir()
+            case _:
+                place.symlink_to(place.name)
+    for call in (found.read, lambda d: found.copy_blob(d, MemoryBlobStore())):
+        with pytest.raises(ArchiveError, match="cannot be read: "):
+            call(blob)
+    with pytest.raises(ArchiveError, match=r"index\.json cannot be read: "):
+        found.index()
+
+
+def test_a_file_in_place_of_the_blobs(tmp_path: Path) -> None:
+    found = index_json(tmp_path)
+    (tmp_path / "blobs").write_text("x")
+    with pytest.raises(ArchiveError, match="cannot be read: Not a directory"):
+        found.read(Descriptor("x", digests.of(b"right"), 5))
+
+
+@pytest.mark.parametrize("size", [4, 6, 1 << 70])
+def test_a_blob_has_the_size_that_was_said(tmp_path: Path, size: int) -> None:
+    found = index_json(tmp_path)
+    blob = Descriptor("x", digests.of(b"right"), size)
+    path = tmp_path / layout.blob_path(blob.digest)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"right")
+    with pytest.raises(ArchiveError, match=f"has 5 bytes, not {size}"):
+        found.copy_blob(blob, MemoryBlobStore())
+
+
+@pytest.mark.parametrize("data", [b"{", b"[" * 100_000, b"[]", b"1", b'{"mediaType": 1}'])
+def test_documents_that_are_none(data: bytes) -> None:
+    with pytest.raises(ArchiveError, match="a manifest"):
+        layout.document_type(data)
 
 
 def test_what_the_store_lacks(store: MemoryBlobStore, tmp_path: Path) -> None:

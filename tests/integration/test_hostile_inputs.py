@@ -1,0 +1,77 @@
+"""What a build takes in may be made to harm: a clear error at once, nothing outside touched."""
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import Mkbuild, registries
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def mkbuild(tmp_path: Path) -> Mkbuild:
+    (tmp_path / "work").mkdir()
+    return Mkbuild(tmp_path / "work", tmp_path / "store", registries(tmp_path))
+
+
+def refused(mkbuild: Mkbuild, *arguments: str, status: int) -> str:
+    """Build, which must fail with a status, and be no internal error; returns what is said."""
+    done = mkbuild.run("build", *arguments)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def layout(place: Path, config: dict[str, Any]) -> Path:
+    """Write an OCI layout of one image with one empty layer; ``config`` is what it says of RUN."""
+    blobs = place / "blobs/sha256"
+    blobs.mkdir(parents=True)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w"):
+        pass
+
+    def put(data: bytes, kind: str) -> dict[str, Any]:
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        media = f"application/vnd.oci.image.{kind}"
+        return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(data)}
+
+    layer = put(buffer.getvalue(), "layer.v1.tar")
+    document = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+    }
+    described = put(json.dumps(document).encode(), "config.v1+json")
+    manifest = {"schemaVersion": 2, "config": described, "layers": [layer]}
+    image = put(json.dumps(manifest).encode(), "manifest.v1+json")
+    (place / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (place / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [image]}))
+    return place
+
+
+@pytest.mark.parametrize(
+    ("directory", "why"), [("/a\0b", "NUL"), ("/" + "a" * 300, "300 bytes")], ids=["nul", "long"]
+)
+def test_working_directories_of_bases(
+    mkbuild: Mkbuild, tmp_path: Path, directory: str, why: str
+) -> None:
+    (mkbuild.directory / "Dockerfile").write_text('FROM base\nRUN ["/none"]\n')
+    place = layout(tmp_path / "layout", {"WorkingDir": directory})
+    base = f"base=oci-layout://{place}"
+    assert why in refused(mkbuild, ".", "--build-context", base, status=1)
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore"])
+def test_links_to_what_never_ends(mkbuild: Mkbuild, name: str) -> None:
+    (mkbuild.directory / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    (mkbuild.directory / name).unlink(missing_ok=True)
+    (mkbuild.directory / name).symlink_to("/dev/zero")
+    assert "it is larger than" in refused(mkbuild, ".", status=2)
