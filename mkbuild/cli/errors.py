@@ -13,7 +13,9 @@ from typing import TextIO
 from mkbuild import __version__
 from mkbuild.engine.redact import redacted
 from mkbuild.errors import BuildError, MkbuildError, StepError
+from mkbuild.progress import text
 from mkbuild.progress.choose import has_colour
+from mkbuild.progress.columns import columns
 from mkbuild.progress.excerpt import excerpt
 
 INTERNAL = 37
@@ -39,9 +41,8 @@ def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose
     A step's excerpt was shown when it failed. Paths below the current directory are shown as
     they are seen from there.
     """
-    word = "\x1b[1;31merror:\x1b[0m" if has_colour(stream, env) else "error:"
     place = f"{error.location}: " if error.location else ""
-    lines = [f"{word} {place}{error.message}"]
+    lines = [f"error: {place}{error.message}"]
     if error.location and not isinstance(error, StepError):
         lines += [f"  {line}" for line in excerpt(error.location)]
     if verbose:
@@ -52,7 +53,20 @@ def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose
     while verbose and cause is not None:
         lines.append(f"  because of {type(cause).__name__}: {cause}")
         cause = cause.__cause__
-    stream.write("\n".join(lines).replace(f"{Path.cwd()}/", "") + "\n")
+    near = "\n".join(lines).replace(f"{Path.cwd()}/", "")
+    lines = [text.clean(line) for line in near.split("\n")]
+    room = columns(stream, env)
+    if room is not None:
+        lines = [part for line in lines for part in _laid_out(line, room)]
+    if has_colour(stream, env):
+        lines[0] = lines[0].replace("error:", "\x1b[1;31merror:\x1b[0m", 1)
+    stream.write("\n".join(lines) + "\n")
+
+
+def _laid_out(line: str, room: int) -> list[str]:
+    """Break a line between words where a terminal would break it anywhere."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    return [line] if len(line) <= room else text.wrap(line.lstrip(), indent, room)
 
 
 def of_the_machine(error: BaseException) -> BuildError | None:

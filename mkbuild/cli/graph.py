@@ -10,7 +10,7 @@ from mkbuild.cli.asking import Question, ask, complete_selection
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.flags import workspace_flags
 from mkbuild.cli.options import Command, option
-from mkbuild.cli.writing import write
+from mkbuild.cli.writing import write, write_rows
 from mkbuild.errors import SelectionError
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def command(
         write("".join(f"{line}\n" for line in _why(question, *why_edge)), output)
         return
     labels = question.graph.dependencies(question.select(selection))
+    if how == "text" and output is None:
+        write_rows(_text(question, labels))
+        return
     write(_drawn(question, how, labels), output)
 
 

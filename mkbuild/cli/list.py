@@ -9,6 +9,7 @@ from mkbuild.cli.asking import Question, affected, ask, complete_selection
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.flags import since_flags, workspace_flags
 from mkbuild.cli.options import Command, option
+from mkbuild.cli.writing import write_rows
 
 _SHOWN = "What is shown"
 
@@ -45,8 +46,7 @@ def command(
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
-    for row in _columns([_row(item) for item in shown]):
-        click.echo(row)
+    write_rows(_columns([_row(item) for item in shown]))
 
 
 _LARGEST = 256

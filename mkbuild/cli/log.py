@@ -11,6 +11,7 @@ import click
 
 from mkbuild.cli.common import common_options, default_storage, take_common
 from mkbuild.cli.options import Command, option
+from mkbuild.cli.writing import room, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,14 +141,16 @@ def _print_list(runs: "Sequence[Run]") -> None:
 
     names = _short([run.name for run in runs])
     width = max(len("RUN (UTC)"), *map(len, names))
-    click.echo(f"{'RUN (UTC)':{width}}  RESULT    TIME   RAN   HIT  {'GIT':8}  TARGETS")
+    heads = f"{'RUN (UTC)':{width}}  RESULT    TIME   RAN   HIT  {'GIT':8}  TARGETS"
+    click.echo(text.fit(heads, room()))
     for name, row in zip(names, map(_summary, runs), strict=True):
         sha = (row["git"]["sha"] or "")[:7] + "+" * (row["git"]["dirty"] == "true")
         shown = (
             f"{name:{width}}  {row['result']:7} {text.seconds(row['seconds']):>6} {row['ran']:>5} "
             f"{row['hits']:>5}  {sha or '-':8}  "
         )
-        click.echo(shown + text.fit(" ".join(row["targets"]), max(79 - len(shown), 8)))
+        shown += text.fit(" ".join(row["targets"]), room(len(shown) + 1))
+        click.echo(text.fit(shown, room()))
 
 
 def _short(names: "Sequence[str]") -> list[str]:
@@ -190,11 +193,11 @@ def _what_ran(run: "Run", *, as_json: bool) -> None:
         took = text.seconds(row["seconds"]) if row["seconds"] else ""
         stage = f"[{row['stage']}] " if row["stage"] else ""
         name = text.one_line(f"{row['target']} {stage}{row['instruction']}")
-        click.echo(f"  {row['status']:<10}  {took:>6}  {text.fit(name, 58)}")
+        click.echo(f"  {row['status']:<10}  {took:>6}  {text.fit(name, room(22))}")
         ran = row["status"] in ("ran", "failed")
         note = f"from {row['source']}" if row["source"] else row["why"] if ran else ""
         if note:
-            click.echo(f"  {'':<10}  {'':>6}    {text.fit(text.one_line(note), 56)}")
+            click.echo(f"  {'':<10}  {'':>6}    {text.fit(text.one_line(note), room(24))}")
 
 
 def _step(step: "Mapping[str, Any]", *, again: bool) -> dict[str, Any]:
@@ -237,12 +240,11 @@ def _critical_path(run: "Run", *, as_json: bool) -> None:
         waited = f" (waited {text.seconds(row['waited'])})" if row["waited"] >= _WAITED else ""
         click.echo(
             f"  {text.seconds(row['seconds']):>6} {row['share']:>4.0%}  "
-            f"{text.fit(name, 64 - len(waited))}{waited}"
+            f"{text.fit(name, room(16 + len(waited)))}{waited}"
         )
 
 
 def _write_page(run: "Run", file: str) -> None:
-    from mkbuild.cli.writing import write
     from mkbuild.pages.run import run_page
     from mkbuild.pages.story import Story
 
@@ -257,7 +259,7 @@ def _headline(run: "Run") -> None:
     what = "nothing to do" if run.again else f"{row['ran']} ran, {row['hits']} hit"
     click.echo(f"{row['name']}  {row['result']}  {text.seconds(row['seconds'])}  {what}")
     if row["error"]:
-        click.echo(f"  {text.fit(text.one_line(row['error']), 76)}")
+        click.echo(f"  {text.fit(text.one_line(row['error']), room(4))}")
 
 
 _ABOUT_ONE = {"what-ran": _what_ran, "critical-path": _critical_path}

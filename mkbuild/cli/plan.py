@@ -11,6 +11,7 @@ from mkbuild.cli.asking import complete_selection
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.options import Command, option
 from mkbuild.cli.request import make_request
+from mkbuild.cli.writing import room
 
 if TYPE_CHECKING:
     from mkbuild.engine.preview import Preview
@@ -41,6 +42,7 @@ def show(preview: "Preview") -> None:
     """Print every step, below the first target that needs it, and how many would run."""
     from mkbuild.progress import text
 
+    wide, narrow = room(7), room(32)
     shown_before: set[str] = set()
     for label, steps in preview.targets.items():
         fresh = [step for step in steps if step.key not in shown_before]
@@ -52,9 +54,9 @@ def show(preview: "Preview") -> None:
             size = text.size(step.bytes) if step.bytes else ""
             took = text.seconds(step.seconds) if step.seconds else ""
             shown = text.one_line(f"{own}[{step.stage}] {step.instruction}")
-            click.echo(f"  {step.status:<10}  {size:>7}  {took:>6}  {text.fit(shown, 48)}")
+            click.echo(f"  {step.status:<10}  {size:>7}  {took:>6}  {text.fit(shown, narrow)}")
             if step.why:
-                click.echo(f"      {text.fit(step.why, 73)}")
+                click.echo(f"      {text.fit(text.one_line(step.why), wide)}")
     missing = len(preview.misses())
     hits = len(preview.steps()) - missing
     click.echo(f"{text.count(missing, 'step')} would run, {hits} cached")

@@ -131,8 +131,10 @@ def wanted_labels(
 
 def plan(request: BuildRequest, reporter: Reporter) -> Preview:
     """Say what :func:`build` would do; raises MkbuildError."""
+    began = time.monotonic()
     detect.enter(request.behaviour.sandbox)
     selected = open_workspace(request)
+    reporter.emit(PhaseFinished("load", time.monotonic() - began))
     try:
         with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
             invocation = Invocation(session, request, selected)

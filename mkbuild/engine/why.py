@@ -1,5 +1,6 @@
 """``mkbuild why``: what differs between an image and what it was, and how that reaches it."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from mkbuild.engine.request import BuildRequest
 from mkbuild.engine.session import Session
 from mkbuild.engine.side import read_side
 from mkbuild.engine.workspace import open_workspace
-from mkbuild.events import Reporter
+from mkbuild.events import PhaseFinished, Reporter
 from mkbuild.plan import explain, settings
 from mkbuild.plan.sides import Listing, Side, Step
 from mkbuild.sandbox import detect
@@ -65,9 +66,10 @@ def why(request: BuildRequest, reporter: Reporter) -> list[Answer]:
 
     Raises UsageError where that is neither.
     """
-    against = request.behaviour.against
+    against, began = request.behaviour.against, time.monotonic()
     detect.enter(request.behaviour.sandbox)
     selected = open_workspace(request)
+    reporter.emit(PhaseFinished("load", time.monotonic() - began))
     try:
         with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
             root = Path(selected.workspace.root)

@@ -12,7 +12,7 @@ def failure(step: StepFinished, tail: Iterable[str]) -> list[str]:
     """Describe a failed step, one string a line."""
     where = f"{step.location}: " if step.location else ""
     stage = f" [{step.stage}]" if step.stage else ""
-    lines = [f"FAILED {step.target}{stage}: {where}{step.error}"]
+    lines = [text.clean(f"FAILED {step.target}{stage}: {where}{step.error}")]
     lines += [f"  {line}" for line in excerpt(parse(step.location))]
     shown = list(tail)
     if shown:

@@ -33,7 +33,7 @@ def title(step: StepStarted | StepFinished) -> str:
 
 def reason(step: StepStarted) -> list[str]:
     """Say in a line why a step runs, where it is known."""
-    return [f"{step.target} ? {step.location}: {step.why}"] if step.why else []
+    return [f"{step.target} ? {step.location}: {text.one_line(step.why)}"] if step.why else []
 
 
 class PlainReporter:

@@ -52,11 +52,11 @@ def fit(text: str, width: int) -> str:
     return text[: max(width - 2, 0)] + ".." if width > 2 else text[:width]
 
 
-def wrap(line: str, indent: str) -> list[str]:
+def wrap(line: str, indent: str, width: int = _WIDTH) -> list[str]:
     """Lay a line out for 80 columns, what does not fit below it; long words stay whole."""
     return textwrap.wrap(
-        line,
-        _WIDTH,
+        clean(line),
+        width,
         initial_indent=indent,
         subsequent_indent=indent + "  ",
         break_long_words=False,
@@ -65,8 +65,8 @@ def wrap(line: str, indent: str) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Fold an instruction onto one line."""
-    return " ".join(text.split())
+    """Fold an instruction onto one line that is safe to show."""
+    return clean(" ".join(text.split()))
 
 
 def clean(line: str) -> str:

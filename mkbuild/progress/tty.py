@@ -4,12 +4,14 @@ rich is imported when something first runs: a build that finds nothing to do pri
 without it.
 """
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from mkbuild.events import (
     Event,
     Message,
+    PhaseFinished,
     Published,
     RunFinished,
     RunStarted,
@@ -20,6 +22,7 @@ from mkbuild.events import (
     Transfer,
 )
 from mkbuild.progress import text
+from mkbuild.progress.columns import USUAL, columns
 from mkbuild.progress.failure import Failures
 from mkbuild.progress.output import Running
 from mkbuild.progress.plain import reason, title
@@ -34,6 +37,14 @@ _MOST_LINES = 16
 _MANY = 100
 """Of a run of more steps, those that took less than :data:`_LONG` seconds leave no line."""
 _LONG = 2.0
+_NEXT = {
+    "load": "planning",
+    "plan": "asking the caches",
+    "run": "finishing images",
+    "finish": "writing",
+    "write": "publishing",
+}
+"""What a run does after one of its phases, where that shows nothing by itself."""
 _FULL, _MOST_FAILURES = 3, 12
 """Failed steps shown in full, and shown at all: as much as a screen holds."""
 
@@ -62,6 +73,7 @@ class TerminalReporter:
         self._ran = 0
         self._began = clock()
         self._live: Live | None = None
+        self._waiting = False
 
     def emit(self, event: Event) -> None:
         """Show one event."""
@@ -86,6 +98,7 @@ class TerminalReporter:
 
     def close(self) -> None:
         """End the live display; what it showed last is erased."""
+        self._erase()
         if self._live:
             self._live.stop()
             self._live = None
@@ -98,6 +111,8 @@ class TerminalReporter:
                 if moved or self._verbose:
                     word = "pushed" if moved else "unchanged"
                     self._print(f"{word} {name} {text.short(digest)}")
+            case PhaseFinished(name) if name in _NEXT:
+                self._wait(_NEXT[name])
             case Message(level, words):
                 if level != "debug" or self._verbose:
                     self._print(f"{level}: {words}", "yellow" if level == "warning" else "dim")
@@ -115,10 +130,11 @@ class TerminalReporter:
         if event.error:
             if running:
                 running.flush()
-            self._failures.width = self._width()
+            width = self._failures.width = self._width()
             lines = self._failures.describe(event, running.tail if running else ())
             if lines:
-                self._print("\n".join([self._styled(lines[0], "red"), *lines[1:]]))
+                head = [self._styled(line, "red") for line in text.wrap(lines[0], "", width)]
+                self._print("\n".join([*head, *lines[1:]]))
         elif event.status == "ran":
             self._ran += 1
             if self._verbose or self._steps <= _MANY or event.seconds >= _LONG:
@@ -144,7 +160,21 @@ class TerminalReporter:
     def _styled(self, text: str, style: str) -> str:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour and style else text
 
+    def _wait(self, doing: str) -> None:
+        """Show what goes on in a line that the next output replaces; rich is not worth it."""
+        if not self._live:
+            self._stream.write(f"\r\x1b[K{self._styled(f'{doing} ..', 'dim')}")
+            self._stream.flush()
+            self._waiting = True
+
+    def _erase(self) -> None:
+        if self._waiting:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._waiting = False
+
     def _print(self, line: str, style: str = "") -> None:
+        self._erase()
         line = self._styled(line, style)
         if self._live:
             from rich.text import Text
@@ -157,6 +187,7 @@ class TerminalReporter:
     def _show(self) -> None:
         if self._live:
             return
+        self._erase()
         from rich.console import Console
         from rich.live import Live
 
@@ -174,7 +205,9 @@ class TerminalReporter:
         self._live.start()
 
     def _width(self) -> int:
-        return self._live.console.width if self._live else 80
+        if self._live:
+            return self._live.console.width
+        return columns(self._stream, os.environ) or USUAL
 
     def _render(self) -> "Text":
         """Draw the live lines; called from rich's own thread, so from copies of what changes."""

@@ -15,8 +15,12 @@ COLUMNS = 80
 LONG = " ".join(f"word-{number}" for number in range(60))
 FILES = {
     "BUILD.yaml": "version: 1\nimages:\n"
-    "  an-image-with-quite-a-long-name-as-they-are-in-monorepos: {context: good}\n"
-    "  bad: {context: bad}\n",
+    "  an-image-with-quite-a-long-name-as-they-are-in-monorepos:\n"
+    "    {context: good, tags: [localhost:5000/an-image-with-quite-a-long-name-as-they-are-in-"
+    "monorepos-tag]}\n"
+    "  bad: {context: bad}\n"
+    "  top: {context: top}\n",
+    "top/Dockerfile": "FROM an-image-with-quite-a-long-name-as-they-are-in-monorepos\n",
     "good/Dockerfile": f"FROM busybox:stable\nRUN echo {LONG}; sleep 0.5; echo {LONG} > /x\n",
     "bad/Dockerfile": f"FROM busybox:stable\nRUN echo {LONG}; sleep 0.2; exit 3 # {LONG}\n",
 }
@@ -28,7 +32,9 @@ COLOURS = {*range(30, 50), *range(90, 108)}
 @pytest.fixture
 def mkbuild(tmp_path: Path) -> Mkbuild:
     work = write(tmp_path / "work", FILES)
-    return Mkbuild(work, tmp_path / "store", registries(tmp_path))
+    # not as a flag: not every verb asks registries
+    known = {"MKBUILD_REGISTRIES": str(registries(tmp_path))}
+    return Mkbuild(work, tmp_path / "store", environment=known)
 
 
 def on_a_screen(mkbuild: Mkbuild, *args: str, **env: str) -> str:
@@ -43,17 +49,52 @@ def colours(shown: str) -> set[int]:
     return {int(code) for text in codes for code in text.split(";") if code} & COLOURS
 
 
-def too_wide(shown: str) -> list[str]:
-    """Return the lines that a terminal would break."""
-    plain = ESCAPE.sub("", shown)
-    return [line for line in re.split(r"[\r\n]+", plain) if len(line) > COLUMNS]
+def too_wide(shown: str, columns: int = COLUMNS) -> list[str]:
+    """Return the lines that a terminal would break; what a step printed is shown whole."""
+    lines = re.split(r"[\r\n]+", ESCAPE.sub("", shown))
+    return [line for line in lines if len(line) > columns and not line.startswith("  | ")]
 
 
-@pytest.mark.parametrize("args", [("build", GOOD), ("plan", "all"), ("list",)])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("build", GOOD),
+        ("plan", "all"),
+        ("list",),
+        ("graph",),
+        ("build", "all"),
+        ("log", "what-ran"),
+    ],
+)
 def test_no_line_is_wider_than_the_terminal(mkbuild: Mkbuild, args: tuple[str, ...]) -> None:
+    if args[0] == "log":
+        mkbuild.run("build", "all")
     shown = on_a_screen(mkbuild, *args)
     assert "an-image-with" in shown
     assert too_wide(shown) == []
+
+
+@pytest.mark.parametrize("args", [("plan", "all"), ("list",), ("graph",), ("log",)])
+def test_nor_where_it_is_narrow(mkbuild: Mkbuild, args: tuple[str, ...]) -> None:
+    mkbuild.run("build", "bad")
+    shown = on_a_screen(mkbuild, *args, COLUMNS="64")
+    assert "bad" in shown
+    assert [line for line in too_wide(shown, 64) if GOOD not in line] == []
+
+
+@pytest.mark.parametrize("args", [("list",), ("graph",)])
+def test_a_pipe_gets_listings_whole(mkbuild: Mkbuild, args: tuple[str, ...]) -> None:
+    shown = mkbuild.run(*args).stdout
+    assert (f"{GOOD}-tag" if args == ("list",) else f"needs {GOOD}: ") in shown
+
+
+@pytest.mark.parametrize("args", [("plan", "all"), ("build", "all"), ("why", "bad")])
+def test_it_says_that_it_plans_until_there_is_more_to_say(
+    mkbuild: Mkbuild, args: tuple[str, ...]
+) -> None:
+    shown = on_a_screen(mkbuild, *args, NO_COLOR="1")
+    assert "planning .." in shown
+    assert not re.search(r"planning \.\.(?!\r\x1b\[K)", shown), "it is erased, not written over"
 
 
 def test_colour_is_for_terminals_that_want_it(mkbuild: Mkbuild) -> None:

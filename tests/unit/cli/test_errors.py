@@ -34,6 +34,31 @@ def test_place_excerpt_and_hint(tmp_path: Path) -> None:
     )
 
 
+class Terminal(io.StringIO):
+    """Says that it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_long_lines_broken_between_words() -> None:
+    error = PullError("RUN " + "word " * 30 + "failed", hint="try " + "this " * 20)
+    stream = Terminal()
+    show(error, stream, {"COLUMNS": "60", "NO_COLOR": "1"}, verbose=False)
+    lines = stream.getvalue().splitlines()
+    assert all(len(line) <= 60 for line in lines)
+    assert lines[0].startswith("error: RUN word ")
+    assert lines[1].startswith("  word ")
+    assert lines[-2].startswith("  hint: try this")
+    assert lines[-1].startswith("    this ")
+    assert " ".join(stream.getvalue().split()) == " ".join(shown(error).split())
+
+
+def test_what_a_file_says_cannot_move_the_cursor() -> None:
+    error = PullError("unknown instruction: \x1b[2J\x1b]0;title\x07RUN\x00", hint="a\x1b[31mb\nc")
+    assert shown(error) == "error: unknown instruction: RUN\n  hint: ab\nc\n"
+
+
 def test_more_only_where_verbose() -> None:
     error = PullError("cannot pull x", hint="try", more=("one", "two"))
     assert shown(error) == "error: cannot pull x\n  hint: try\n"

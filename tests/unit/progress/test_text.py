@@ -76,3 +76,8 @@ def test_count_and_short() -> None:
     assert text.count(0, "step") == "0 steps"
     assert text.short("sha256:" + "ab" * 32) == "abababababab"
     assert text.one_line("RUN a \\\n   b") == "RUN a \\ b"
+
+
+def test_an_instruction_on_one_line_cannot_move_the_cursor() -> None:
+    assert text.one_line("RUN  a \\\n\t b\x1b[2J\x1b]0;t\x07c\x00") == "RUN a \\ bc"
+    assert text.wrap("a\x1b[31mb c", "  ") == ["  ab c"]

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.events import Event, StepOutput, StepStarted
+from mkbuild.events import (
+    Event,
+    Message,
+    PhaseFinished,
+    StepFinished,
+    StepOutput,
+    StepStarted,
+)
 from mkbuild.progress.tty import TerminalReporter
 from tests.support import builds
 
@@ -38,6 +45,25 @@ def test_a_failed_step(tmp_path: Path) -> None:
     shown = ESCAPE.sub("", show(builds.bad(tmp_path / "Dockerfile")))
     assert "  >    3 | RUN make all\n" in shown
     assert sum(line.startswith("  | line ") for line in shown.splitlines()) >= 20
+
+
+def test_a_long_command_that_failed_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    command = f"RUN {' '.join(['word'] * 40)}"
+    start = StepStarted("s", "api", "final", command, "D:3:1")
+    end = StepFinished(
+        "s", "api", "final", command, "D:3:1", "ran", 1.0, error=f"{command} ended with status 3"
+    )
+    lines = [line.rstrip() for line in ESCAPE.sub("", show([start, end])).splitlines()]
+    at = next(at for at, line in enumerate(lines) if line.startswith("FAILED api [final]: D:3:1: "))
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[at + 1].startswith("  word word")
+
+
+def test_what_goes_on_before_steps_do_is_erased() -> None:
+    shown = show([PhaseFinished("load", 0.1), PhaseFinished("plan", 0.1), Message("warning", "x")])
+    assert shown == ("\r\x1b[Kplanning ..\r\x1b[Kasking the caches ..\r\x1b[Kwarning: x\n")
+    assert show([PhaseFinished("load", 0.1)]) == "\r\x1b[Kplanning ..\r\x1b[K"
 
 
 def test_running_lines_fit(monkeypatch: pytest.MonkeyPatch) -> None:
