@@ -36,11 +36,11 @@ class OverlayRootfs:
 
     def __init__(self, states: States, parent: StateID, disk: Disk) -> None:
         """Make the parent's trees real; raises LostStateError, PullError."""
+        self._lowers = states.trees(parent)
         self.index = states.index(parent)
         self._states = states
         self._parent = parent
         self._disk = disk
-        self._lowers = states.trees(parent)
         self._stack = ExitStack()
         self._temp = self._stack.enter_context(states.tree_store.begin())
         self._work = self._stack.enter_context(states.tree_store.begin())

@@ -190,12 +190,22 @@ class States:
     def trees(self, state: StateID) -> tuple[Path, ...]:
         """Return the trees whose overlay is the state, lowest first; LostStateError, PullError."""
         stack: list[Path] = []
-        while state in self._steps:
+        while isinstance(self._what(state), str):
             state, tree = self._top(state)
             stack.append(tree)
+        base: list[StateID] = []
+        while state in self._steps:
+            base.append(state)
+            state = self._steps[state].before
         if state not in self._empty:
             raise LostStateError(state)
-        return tuple(reversed(stack))
+        # From below, and before anybody asks what they hold: unpacking a layer tells that as well.
+        lowest = [self._top(state)[1] for state in reversed(base)]
+        return (*lowest, *reversed(stack))
+
+    def _what(self, state: StateID) -> Digest | BaseLayer | None:
+        step = self._steps.get(state)
+        return step.what if step is not None else None
 
     def _top(self, state: StateID) -> tuple[StateID, Path]:
         """Return the topmost tree of a state, and the state below it."""
