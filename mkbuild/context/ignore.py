@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mkbuild.context.goglob import PatternError
+from mkbuild.context.linear import FEW, ManyWildcards, wildcards
 from mkbuild.context.pattern import Rule, clean, compile_rule, split_exception
 from mkbuild.errors import UserError
 from mkbuild.location import Location
@@ -45,12 +46,13 @@ def _read(text: str) -> Iterable[tuple[int, str]]:
 class _Group:
     """Consecutive patterns of one polarity."""
 
-    __slots__ = ("_exact", "_names", "_prefixes", "_regex", "_suffixes", "exception")
+    __slots__ = ("_exact", "_many", "_names", "_prefixes", "_regex", "_suffixes", "exception")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.exception = rules[0].exception
         exact, names = set[str](), set[str]()
         prefixes, suffixes, regexes = list[str](), list[str](), list[str]()
+        many = list[ManyWildcards]()
         for rule in rules:
             match rule.kind:
                 case "exact":
@@ -63,10 +65,13 @@ class _Group:
                     suffixes.append(rule.text)
                     if rule.text.startswith("/"):
                         exact.add(rule.text[1:])
+                case "regex" if max(map(wildcards, rule.alternatives)) > FEW:
+                    many.append(ManyWildcards(rule.alternatives))
                 case "regex":
                     regexes.append(f"(?:{rule.text})")
         self._exact, self._names = frozenset(exact), frozenset(names)
         self._prefixes, self._suffixes = tuple(prefixes), tuple(suffixes)
+        self._many = tuple(many)
         self._regex = re.compile("|".join(regexes)).fullmatch if regexes else None
 
     def matches(self, path: str) -> bool:
@@ -77,6 +82,7 @@ class _Group:
             or path.startswith(self._prefixes)
             or path.endswith(self._suffixes)
             or (self._regex is not None and self._regex(path) is not None)
+            or any(pattern.matches(path) for pattern in self._many)
         )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from mkbuild.context import goglob
 from mkbuild.context.goglob import SYNTAX, PatternError
+from mkbuild.context.linear import ANYTHING, DIRECTORIES, REPEAT
 
 Kind = Literal["exact", "prefix", "suffix", "regex"]
 
@@ -40,9 +41,6 @@ _CONTROLS = {"a": "\a", "f": "\f", "t": "\t", "n": "\n", "r": "\r", "v": "\v"}
 _ASSERTIONS = {"A": r"\A", "z": r"\Z", "b": r"(?a:\b)", "B": r"(?a:\B)"}
 _ANY_DEPTH = re.compile(r"\*\*|[\[\\|{^]")
 """``**``, operators, and classes: ``[^a]`` matches a slash as well."""
-_ANYTHING = r"[\s\S]*"
-_DIRECTORIES = "(?:.*/)?"
-_REPEAT = re.compile(r"\{(0|[1-9][0-9]*)(,((?:0|[1-9][0-9]*)?))?\}")
 _MOST, _DIGITS = 1000, 8
 
 _POSIX = re.compile(r"\[:(.*?):\]")
@@ -52,6 +50,7 @@ _POSIX = re.compile(r"\[:(.*?):\]")
 class Rule:
     """A pattern made ready: ``text`` is what its kind compares, or a regular expression.
 
+    ``alternatives``: that expression as atoms, each with its ``*``; a ``{n,m}`` is one by itself.
     ``literal`` is how every path that it matches begins; ``depth`` is how many components each of
     them has, None where that depends.
     """
@@ -61,6 +60,7 @@ class Rule:
     literal: str
     depth: int | None
     exception: bool
+    alternatives: tuple[tuple[str, ...], ...] = ()
 
 
 def clean(path: str) -> str:
@@ -96,7 +96,10 @@ def compile_rule(pattern: str) -> Rule | None:
         case "regex":
             literal = "" if "|" in pattern else _literal(pattern)
             any_depth = _ANY_DEPTH.search(pattern)
-            return Rule(kind, _python(text), literal, None if any_depth else depth, exception)
+            alternatives = _python(text)
+            text = "|".join(map("".join, alternatives))
+            known = None if any_depth else depth
+            return Rule(kind, text, literal, known, exception, alternatives)
 
 
 def split_exception(pattern: str) -> tuple[str, bool]:
@@ -153,7 +156,7 @@ def _translate(pattern: str) -> tuple[Kind, str]:
     return kind, "".join(out)
 
 
-def _python(regex: str) -> str:
+def _python(regex: str) -> tuple[tuple[str, ...], ...]:
     """Turn an expression of :func:`_translate` from RE2's dialect into Python's, for fullmatch.
 
     The reference anchors it at both ends, but leaves ``|`` an operator, so that each anchor is
@@ -163,7 +166,7 @@ def _python(regex: str) -> str:
     position, is_open = 0, False
     while position < len(regex):
         out = alternatives[-1]
-        repeat = _REPEAT.match(regex, position)
+        repeat = REPEAT.match(regex, position)
         if regex[position] == "|":
             alternatives.append([])
             position += 1
@@ -176,10 +179,15 @@ def _python(regex: str) -> str:
         else:
             text, position = _atom(regex, position)
             out.append(text)
-    bodies = ["".join(body) for body in alternatives]
-    bodies[1:] = [_ANYTHING + body for body in bodies[1:]]
-    bodies[:-1] = [body + _ANYTHING for body in bodies[:-1]]
-    return "|".join(bodies) + (_ANYTHING if is_open else "")
+    last = len(alternatives) - 1
+    return tuple(
+        (
+            *([ANYTHING] if number else []),
+            *filter(None, atoms),
+            *([ANYTHING] if number < last or is_open else []),
+        )
+        for number, atoms in enumerate(alternatives)
+    )
 
 
 def _repetition(repeat: re.Match[str], out: list[str], *, is_anchor: bool) -> str:
@@ -188,7 +196,7 @@ def _repetition(repeat: re.Match[str], out: list[str], *, is_anchor: bool) -> st
         return ""  # the reference repeats its own anchor
     low, high = repeat[1], repeat[3] or repeat[1]
     last = out[-1] if out else "{"
-    is_repetition = last[:1] in {"{", "."} or last == _DIRECTORIES
+    is_repetition = last[:1] in {"{", ".", ""} or last == DIRECTORIES
     if is_repetition or (last[:1] == "[" and last[-1] == "*") or len(low + high) > _DIGITS:
         raise PatternError(SYNTAX)
     if not int(low) <= int(high) <= _MOST:
@@ -199,7 +207,7 @@ def _repetition(repeat: re.Match[str], out: list[str], *, is_anchor: bool) -> st
 def _atom(regex: str, position: int) -> tuple[str, int]:
     """Translate one atom with its ``*`` or ``?``, and return where it ends."""
     if regex.startswith("(.*/)?", position):
-        return _DIRECTORIES, position + 6
+        return DIRECTORIES, position + 6
     if regex.startswith(".*", position):
         return ".*", position + 2
     character = regex[position]

@@ -34,23 +34,28 @@ def split(path: str) -> tuple[str, tuple[str, ...]]:
 @lru_cache(maxsize=256)
 def compiled(component: str) -> re.Pattern[str]:
     """Return a regular expression for the whole of a name. Raises StepError where malformed."""
-    found: list[str] = []
+    found: list[list[str]] = [[]]
     position = 0
     while position < len(component):
         char = component[position]
         if char == "*":
-            found.append(".*")
+            found.append([])
         elif char == "?":
-            found.append(".")
+            found[-1].append(".")
         elif char == "[":
             text, position = _character_class(component, position + 1)
-            found.append(text)
+            found[-1].append(text)
         else:
             char, position = _literal(component, position)
-            found.append(re.escape(char))
+            found[-1].append(re.escape(char))
             continue
         position += 1
-    return re.compile("".join(found), re.DOTALL)
+    first, *others = map("".join, found)
+    if not others:
+        return re.compile(first, re.DOTALL)
+    # The first place where a part fits is as good as any: only the last part has its place.
+    middle = "".join(f"(?>.*?{part})" for part in others[:-1] if part)
+    return re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL)
 
 
 def _character_class(component: str, position: int) -> tuple[str, int]:

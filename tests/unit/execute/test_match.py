@@ -1,3 +1,4 @@
+import fnmatch
 import re
 
 import pytest
@@ -65,3 +66,17 @@ def test_an_escaped_name_matches_itself_only(name: str) -> None:
 )
 def test_a_path_splits_before_its_first_wildcard(path: str, expected: object) -> None:
     assert match.split(path) == expected
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a" * 16 + "*b", "*a" * 16 + "b", "*?" * 40 + "b", "*" * 40 + "b"]
+)
+def test_wildcards_without_end(pattern: str) -> None:
+    # tried one against the other it would take years
+    assert match.compiled(pattern).fullmatch("a" * 200 + "b")
+    assert not match.compiled(pattern).fullmatch("a" * 200)
+
+
+@given(st.text("ab*?", max_size=10), st.text("ab\n", max_size=8))
+def test_as_fnmatch(pattern: str, name: str) -> None:
+    assert bool(match.compiled(pattern).fullmatch(name)) == fnmatch.fnmatchcase(name, pattern)
