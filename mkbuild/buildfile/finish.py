@@ -45,6 +45,8 @@ class Finisher:
         for key in ("dockerfile_inline", "target"):
             if key in members:
                 members[key] = members[key] or None
+        if members.get("dockerfile_inline"):
+            members["inline_at"] = settings.places["dockerfile_inline"]
         dockerfile = members.pop("dockerfile", "Dockerfile")
         if len(self.problems) > before:
             return None

@@ -69,8 +69,8 @@ class _Reader:
             return None
 
         def locate(*names: str | int) -> Location:
-            found = yaml.locate(node, names)
-            return place if found in (None, node.location) else found
+            there = str(names[0]) in node.entries
+            return (yaml.locate(node, names) if there else None) or place
 
         def fail(what: str, where: Location) -> None:
             self.problems.add(f"{dotted(path)}.{what}", where)

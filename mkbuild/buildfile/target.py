@@ -128,7 +128,8 @@ class Target:
 
     ``label`` is the name for targets of the workspace's root directory, else ``//dir:name``.
     ``dockerfile`` is absolute for a directory context, relative to the context for a git one, and
-    unused where ``dockerfile_inline`` is set. ``target`` names the stage (None: the last).
+    unused where ``dockerfile_inline`` is set, the key of which stands at ``inline_at``. ``target``
+    names the stage (None: the last).
     ``timestamps`` is an epoch in seconds where it is a number. Tags, labels and args may hold the
     placeholders that ``interpolate.resolve_inputs`` fills. An empty ``platforms`` means the host's.
     """
@@ -139,6 +140,7 @@ class Target:
     context: DirectoryContext | GitContext
     dockerfile: str
     dockerfile_inline: str | None = None
+    inline_at: Location | None = None
     target: str | None = None
     args: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, ContextSource] = field(default_factory=dict)

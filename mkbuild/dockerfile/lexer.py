@@ -21,10 +21,13 @@ _HEREDOC_KEYWORDS = frozenset({"run", "copy", "add"})
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 
 
-def read(data: bytes | str, name: str) -> Source:
-    """Take a file apart. Raises DockerfileError, located."""
+def read(data: bytes | str, name: str, line: int = 1, column: int = 1) -> Source:
+    """Take a file apart, or what begins at a line and column of one.
+
+    Raises DockerfileError, located.
+    """
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    return _Lexer(text, name).source()
+    return _Lexer(text, Source(name, line=line, column=column)).source()
 
 
 @dataclass(slots=True)
@@ -38,9 +41,9 @@ class _Joined:
 
 
 class _Lexer:
-    def __init__(self, text: str, name: str) -> None:
+    def __init__(self, text: str, empty: Source) -> None:
         self._text = text
-        self._name = name
+        self._empty = empty
         self._lines = text.split("\n")
         last = self._lines.pop()
         self._lines = [line + "\n" for line in self._lines] + ([last] if last else [])
@@ -66,8 +69,8 @@ class _Lexer:
         if too_long:
             message = f"dockerfile line greater than max allowed size of {MAX_LINE}"
             raise DockerfileError(message, location=self._place(too_long, too_long))
-        return Source(
-            name=self._name,
+        return replace(
+            self._empty,
             nodes=tuple(nodes),
             lines=tuple(self._lines),
             escape=self._escape,
@@ -77,7 +80,7 @@ class _Lexer:
         )
 
     def _place(self, start: int, end: int) -> Location:
-        return Location(self._name, start, 1 if start else 0, end)
+        return self._empty.place(start, 1, end) if start else Location(self._empty.name)
 
     def _first_too_long(self) -> int:
         if len(self._text) * 4 <= MAX_LINE:

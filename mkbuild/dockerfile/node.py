@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mkbuild.location import Location
+
 
 @dataclass(frozen=True, slots=True)
 class RawHeredoc:
@@ -38,13 +40,21 @@ class Node:
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file taken apart. ``lines`` keep their ends; ``gaps`` are the last lines of instructions
-    in whose continuation a blank line stands.
+    in whose continuation a blank line stands. ``line`` and ``column`` are where the text begins in
+    the file that locations name, of which it may be a part.
     """  # noqa: D205
 
     name: str
-    nodes: tuple[Node, ...]
-    lines: tuple[str, ...]
-    escape: str
-    syntax: str
-    check: str
-    gaps: tuple[int, ...]
+    nodes: tuple[Node, ...] = ()
+    lines: tuple[str, ...] = ()
+    escape: str = "\\"
+    syntax: str = ""
+    check: str = ""
+    gaps: tuple[int, ...] = ()
+    line: int = 1
+    column: int = 1
+
+    def place(self, line: int, column: int = 1, end: int = 0) -> Location:
+        """Return where a line and a column of the text, counted from 1, are in its file."""
+        before = self.line - 1
+        return Location(self.name, before + line, self.column - 1 + column, end and before + end)

@@ -9,12 +9,13 @@ from mkbuild.errors import DockerfileError
 from mkbuild.location import Location
 
 
-def parse(data: bytes | str, name: str) -> Dockerfile:
+def parse(data: bytes | str, name: str, line: int = 1, column: int = 1) -> Dockerfile:
     """Parse a Dockerfile; ``name`` is what locations call it.
 
+    Where it is a part of that file, it begins at ``line`` and ``column``.
     Raises DockerfileError, located, for what BuildKit's frontend refuses as well.
     """
-    source = lexer.read(data, name)
+    source = lexer.read(data, name, line, column)
     args: list[Statement] = []
     stages: list[tuple[Statement, list[Statement]]] = []
     for node in source.nodes:
@@ -32,7 +33,7 @@ def parse(data: bytes | str, name: str) -> Dockerfile:
     if not stages:
         message = "dockerfile contains no stages to build"
         hint = "add a FROM instruction"
-        raise DockerfileError(message, location=Location(name, len(source.lines), 1), hint=hint)
+        raise DockerfileError(message, location=source.place(len(source.lines)), hint=hint)
     return Dockerfile(
         name=name,
         stages=tuple(_stage(index, *stage) for index, stage in enumerate(stages)),
@@ -41,7 +42,7 @@ def parse(data: bytes | str, name: str) -> Dockerfile:
         escape=source.escape,
         check=source.check,
         warnings=_warnings(source),
-        gaps=source.gaps,
+        gaps=tuple(source.place(gap).line for gap in source.gaps),
     )
 
 
@@ -71,6 +72,7 @@ def _stage(index: int, start: Statement, following: list[Statement]) -> Stage:
 
 def _warnings(source: Source) -> tuple[str, ...]:
     return tuple(
-        f"{source.name}:{line}: blank line in a continued instruction; it will become an error"
-        for line in source.gaps
+        f"{source.name}:{source.place(gap).line}: blank line in a continued instruction; "
+        "it will become an error"
+        for gap in source.gaps
     )

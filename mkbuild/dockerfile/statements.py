@@ -42,7 +42,7 @@ def read(node: Node, source: Source) -> Statement:
     start = source.lines[node.start - 1] if node.start <= len(source.lines) else ""
     text = start.removeprefix("\ufeff")
     indent = len(text) - len(text.lstrip(golang.SPACE))
-    location = Location(source.name, node.start, indent + 1, node.end)
+    location = source.place(node.start, indent + 1, node.end)
     try:
         body = _body(node, source.escape)
     except FlagError as error:
@@ -64,7 +64,7 @@ def _find(text: str, node: Node, source: Source, default: Location) -> Location:
     for number in range(node.start, node.end + 1):
         column = source.lines[number - 1].find(text)
         if column >= 0:
-            return Location(source.name, number, column + 1, node.end)
+            return source.place(number, column + 1, node.end)
     return default
 
 

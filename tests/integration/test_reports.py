@@ -301,6 +301,16 @@ def test_a_failure_that_no_file_has(workflow: Path, capsys: pytest.CaptureFixtur
     assert command.startswith("::error title=bad%3A RUN false::")
 
 
+def test_a_failure_in_a_dockerfile_within_the_build_file(
+    workflow: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inline = "version: 1\nimages:\n  bad:\n    dockerfile_inline: |\n      FROM busybox:stable\n"
+    (workflow / "work" / "BUILD.yaml").write_text(f"{inline}\n      RUN false\n")
+    assert main(["bad"]) == 1
+    (command,) = commands(capsys)
+    assert command.startswith("::error file=work/BUILD.yaml,line=7,title=bad%3A RUN false::")
+
+
 def test_mistakes_in_build_files_are_annotated(
     workflow: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
