@@ -1,7 +1,5 @@
 """``python -m mkbuild``."""
 
-import sys
+from mkbuild.cli.main import console
 
-from mkbuild.cli.main import main
-
-sys.exit(main())
+console()

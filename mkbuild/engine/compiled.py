@@ -28,7 +28,7 @@ from mkbuild import __version__
 from mkbuild.digest import Digest
 from mkbuild.store.place import default_place
 
-DOMAIN = "mkbuild.compiled.v3"
+DOMAIN = "mkbuild.compiled.v4"
 
 VOLATILE = frozenset(
     {
@@ -62,39 +62,64 @@ class Asked:
 class Walk:
     """A context that was walked: what the walk rested on, and what came of it.
 
-    ``directory``, ``ignored``: where it is, and the text of its ignore file. ``paths``,
-    ``identities``: of all that is in it, the directory itself (symlinks followed) first.
-    ``parts``: digests of what steps select of it, by the steps' own signatures.
+    ``directory``, ``ignored``: where it is, and the text of its ignore file. What was found in it
+    is there by path, the directory itself (symlinks followed) first. ``parts``: digests of what
+    steps select of it, by the steps' own signatures.
     """
 
-    __slots__ = ("_stands", "directory", "identities", "ignored", "parts", "paths")
+    __slots__ = ("_identities", "_paths", "_root", "_stands", "directory", "ignored", "parts")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- a row
         self,
         directory: str,
         ignored: str,
-        paths: tuple[str, ...],
-        identities: tuple[Identity, ...],
+        root: Identity,
+        paths: str,
+        identities: bytes,
         parts: Mapping[str, Digest],
     ) -> None:
+        """Take a row: to unpack its thousands of values takes longer than to compare them."""
         self.directory = directory
         self.ignored = ignored
-        self.paths = paths
-        self.identities = identities
         self.parts = parts
+        self._root = root
+        self._paths = paths
+        self._identities = identities
         self._stands: bool | None = None
+
+    @classmethod
+    def made(
+        cls,
+        directory: str,
+        ignored: str,
+        found: Mapping[str, Identity],
+        parts: Mapping[str, Digest],
+    ) -> "Walk":
+        """Make one of what a walk found, by its paths."""
+        paths, identities = "\0".join(found), _packed(found.values())
+        return cls(directory, ignored, next(iter(found.values())), paths, identities, parts)
+
+    def found(self) -> dict[str, Identity]:
+        """Return what was found, by its paths."""
+        identities = marshal.loads(self._identities)  # noqa: S302 -- as in read
+        return dict(zip(self._paths.split("\0"), identities, strict=True))
 
     def stands(self) -> bool:
         """Whether all of the context is as it was; looked at once."""
         if self._stands is None:
-            self._stands = _identities(os.stat, (self.directory,), self.identities[:1]) and (
-                _identities(os.lstat, self.paths, self.identities)
-            )
+            try:
+                self._stands = identity(os.stat(self.directory)) == self._root and (  # noqa: PTH116
+                    _packed(map(identity, map(os.lstat, self._paths.split("\0"))))
+                    == self._identities
+                )
+            except OSError:
+                self._stands = False
         return self._stands
 
     def row(self) -> tuple[Any, ...]:
         """Return what it is made of."""
-        return self.directory, self.ignored, self.paths, self.identities, dict(self.parts)
+        parts = dict(self.parts)
+        return self.directory, self.ignored, self._root, self._paths, self._identities, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +307,10 @@ def _identities(ask: Look, paths: Sequence[str], expected: Sequence[Identity | N
         )
     except OSError:
         return False
+
+
+def _packed(identities: Iterable[Identity]) -> bytes:
+    return marshal.dumps(tuple(identities), 2)
 
 
 def _identity_of(ask: Look, path: str) -> Identity | None:

@@ -136,11 +136,12 @@ class Contexts:
 
 def _require_same(context: Context, walk: Walk) -> None:
     """Refuse a context that is not what its parts were taken from: keys would name other bytes."""
-    root, walked = context.tree.root, context.tree.walked
-    paths = [f"{root}/{path}" if path else str(root) for path in walked]
-    if dict(zip(paths, map(identity, walked.values()), strict=True)) != dict(
-        zip(walk.paths, walk.identities, strict=True)
-    ):
+    root = context.tree.root
+    found = {
+        f"{root}/{path}" if path else str(root): identity(status)
+        for path, status in context.tree.walked.items()
+    }
+    if found != walk.found():
         message = f"the context {context.directory} changed while it was being read"
         raise StepError(message, hint="build again when nothing writes to the build context")
 

@@ -239,14 +239,12 @@ def _walks(contexts: Contexts, began: int) -> Iterator[Walk]:
             yield contexts.standing[which]
             continue
         tree = contexts.walked[which].tree
-        paths, identities = [], []
+        found: dict[str, Identity] = {}
         for path, status in tree.walked.items():
             if not is_settled(status, began):
                 raise _DoubtError
-            paths.append(f"{tree.root}/{path}" if path else str(tree.root))
-            identities.append(identity(status))
-        parts = contexts.parts.get(which, {})
-        yield Walk(*which, tuple(paths), tuple(identities), parts)
+            found[f"{tree.root}/{path}" if path else str(tree.root)] = identity(status)
+        yield Walk.made(*which, found, contexts.parts.get(which, {}))
 
 
 def _stat(path: str) -> os.stat_result | None:

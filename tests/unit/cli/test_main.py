@@ -1,5 +1,7 @@
 """Exit statuses of the console script."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,20 @@ def test_usage_errors(args: list[str], capsys: pytest.CaptureFixture[str]) -> No
 def test_user_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(tmp_path / "gone"), "all"]) == 2
     assert capsys.readouterr().err.startswith("error: -C ")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "output"),
+    [
+        ('"$@" version', 0, f"mkbuild {__version__}\n"),
+        ('"$@" version | cat', 0, f"mkbuild {__version__}\n"),
+        ('"$@" version >&-', 0, ""),
+        ('"$@" version 2>&-', 0, f"mkbuild {__version__}\n"),
+        ('"$@" --nonsense 2>/dev/null', 2, ""),
+        ('"$@" version >/dev/full 2>/dev/null', 1, ""),
+    ],
+)
+def test_the_process_ends_with_all_that_was_written(line: str, status: int, output: str) -> None:
+    command = ["bash", "-o", "pipefail", "-c", line, "bash", sys.executable, "-m", "mkbuild"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, output)

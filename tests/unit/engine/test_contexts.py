@@ -40,9 +40,7 @@ def walk(root: Path, step: object) -> Walk:
     """Return a walk that gave a digest for a step."""
     paths = (root, root / "sub", root / "sub" / "file")
     part: dict[str, Digest] = {digests.of(repr(step).encode()): OLD}
-    return Walk(
-        str(root), "", tuple(map(str, paths)), tuple(identity(p.lstat()) for p in paths), part
-    )
+    return Walk.made(str(root), "", {str(path): identity(path.lstat()) for path in paths}, part)
 
 
 def test_a_part_of_what_stands_is_believed(root: Path) -> None:
