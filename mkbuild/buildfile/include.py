@@ -105,6 +105,10 @@ class Gatherer:
                 self.problems.add(f"{key}: there is no file {item.text!r}", item.location)
                 return []
             return [path]
+        if item.text.startswith("/"):
+            message = f"{key}: {item.text!r}: a pattern counts from the build file's directory"
+            self.problems.add(message, item.location)
+            return []
         paths = sorted(map(posixpath.normpath, self.files.glob(source.directory, item.text)))
         self.globs.append((source.directory, item.text, tuple(paths)))
         if not paths:

@@ -139,6 +139,8 @@ class _Tree:
             raise self.error(
                 event, f"the tag {event.tag!r}: tags are not supported", "leave it out"
             )
+        if isinstance(event, yaml.ScalarEvent) and "\0" in event.value:
+            raise self.error(event, "a NUL character: nothing that a build file names can have one")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         node: Node

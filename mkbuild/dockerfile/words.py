@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from mkbuild.dockerfile import golang, pattern
 from mkbuild.errors import DockerfileError
 
+MAX_SIZE = 1 << 20
+"""Characters that variables may add to one text: no program can be given so long a word."""
 _SPECIAL_PARAMETERS = frozenset("@*#?-$!0")
 _END = chr(0xFFFD)
 """How the end of the text is shown where a message names the character that was found."""
@@ -114,6 +116,7 @@ class _Expander:
     def __init__(self, source: str, env: Mapping[str, str], options: Options) -> None:
         self._source = source.removeprefix("\ufeff")
         self._at = 0
+        self._size = 0
         self._env = env
         self._options = options
         self._escape = options.escape
@@ -179,6 +182,10 @@ class _Expander:
         character = self._peek()
         if character == "$":
             value = self._dollar()
+            self._size += len(value)
+            if self._size > MAX_SIZE:
+                message = f"it expands to more than {MAX_SIZE} characters"
+                raise _Failure(message)
             out.append(value)
             words.add(value)
         elif character == "<" or (self._options.quotes and character in {"'", '"'}):

@@ -151,7 +151,7 @@ def plan(request: BuildRequest, reporter: Reporter) -> Preview:
 def _read_plan(path: str) -> dict[str, Any]:
     try:
         document = json.loads(Path(path).read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = f"--plan: cannot read {path}: {error}"
         raise UsageError(message, hint="mkbuild plan --json writes one") from error
     if not isinstance(document, dict):

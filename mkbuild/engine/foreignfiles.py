@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import yaml
 
+from mkbuild.buildfile import yaml as nodes
 from mkbuild.engine.draft import Draft
-from mkbuild.errors import UsageError
+from mkbuild.errors import BuildFileError, UsageError
+from mkbuild.store.reading import MAX_BYTES, read_limited
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*(\.\w+)?")
 _EXPRESSION = re.compile(r"(?<!\$)\$\{([^}]*)\}")
@@ -139,12 +141,30 @@ READERS: Mapping[str, tuple[Callable[[Path], Draft], Sequence[str]]] = {
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except (OSError, yaml.YAMLError) as error:
+        tree = nodes.parse(read_limited(path, MAX_BYTES), str(path))
+        document = None if tree is None else _values(tree)
+    except (OSError, ValueError, BuildFileError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     if not isinstance(document, dict):
         raise UsageError(f"{path} is no mapping")
     return document
+
+
+_LOADER = yaml.SafeLoader("")
+
+
+def _values(node: nodes.Node) -> Any:  # noqa: ANN401 -- whatever the file holds
+    """Return what a tree stands for, as other YAML readers have it: numbers, truth values."""
+    match node:
+        case nodes.Scalar(text, plain=True):
+            tag = _LOADER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+            return _LOADER.construct_object(yaml.ScalarNode(tag, text))
+        case nodes.Scalar(text):
+            return text
+        case nodes.Sequence(items):
+            return [_values(item) for item in items]
+        case nodes.Mapping(entries):
+            return {key: _values(value) for key, (_, value) in entries.items()}
 
 
 def _pairs(found: object, text: Callable[[object], str], separators: str = "=") -> dict[str, str]:
@@ -201,7 +221,7 @@ def _bake_document(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
             return cast("dict[str, Any]", json.loads(text))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     try:
         import hcl2

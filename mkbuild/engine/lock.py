@@ -13,8 +13,10 @@ from typing import Any
 import yaml
 
 from mkbuild import digest as digests
+from mkbuild.buildfile import yaml as nodes
 from mkbuild.digest import Digest
 from mkbuild.errors import BuildFileError, DriftError
+from mkbuild.execute.gitref import is_commit
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
 from mkbuild.oci.reference import Reference
@@ -59,33 +61,57 @@ class Lock:
 def read(path: Path) -> Lock | None:
     """Read a lock file; None where there is none. Raises BuildFileError."""
     try:
-        text = read_limited(path, MAX_BYTES)
+        data = read_limited(path, MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BuildFileError(f"cannot read {path}: {error.strerror}") from error
     try:
-        return _parse(yaml.load(text, Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
-        raise BuildFileError(
-            f"this is no lock file: {error}",
-            location=Location(str(path)),
-            hint="remove it, and let mkbuild lock write it anew",
-        ) from error
+        return _parse(nodes.parse(data, str(path)))
+    except BuildFileError as error:
+        raise _no_lock(error.message, error.location or Location(str(path))) from error
+    except (ValueError, TypeError) as error:
+        raise _no_lock(str(error), Location(str(path))) from error
 
 
-def _parse(document: Any) -> Lock:  # noqa: ANN401 -- whatever the file holds
-    if not isinstance(document, dict):
-        raise TypeError("it holds no mapping")
-    if document.get("version") != VERSION:
-        raise ValueError(f"its version is {document.get('version')!r}, not {VERSION}")
+def _no_lock(why: str, location: Location) -> BuildFileError:
+    hint = "remove it, and let mkbuild lock write it anew"
+    return BuildFileError(f"this is no lock file: {why}", location=location, hint=hint)
+
+
+def _parse(tree: nodes.Node | None) -> Lock:
+    document = _members(tree)
+    version = document.get("version")
+    if not isinstance(version, nodes.Scalar) or version.text != str(VERSION):
+        found = version.text if isinstance(version, nodes.Scalar) else version and "no text"
+        raise ValueError(f"its version is {found}, not {VERSION}")
     images = {
-        str(name): {str(platform): digests.parse(pin) for platform, pin in pins.items()}
-        for name, pins in (document.get("images") or {}).items()
+        name: {platform: digests.parse(pin) for platform, pin in _texts(pins).items()}
+        for name, pins in _members(document.get("images")).items()
     }
-    urls = {str(url): digests.parse(pin) for url, pin in (document.get("urls") or {}).items()}
-    git = {str(name): str(commit) for name, commit in (document.get("git") or {}).items()}
+    urls = {url: digests.parse(pin) for url, pin in _texts(document.get("urls")).items()}
+    git = _texts(document.get("git"))
+    for name, commit in git.items():
+        if not is_commit(commit):
+            raise ValueError(f"{commit!r}, of {name}, is no commit's hash")
     return Lock(images, urls, git)
+
+
+def _members(node: nodes.Node | None) -> dict[str, nodes.Node]:
+    if node is None or (isinstance(node, nodes.Scalar) and node.null):
+        return {}
+    if not isinstance(node, nodes.Mapping):
+        raise TypeError(f"line {node.location.line} is no mapping")
+    return {key: value for key, (_, value) in node.entries.items()}
+
+
+def _texts(node: nodes.Node | None) -> dict[str, str]:
+    found = {}
+    for key, value in _members(node).items():
+        if not isinstance(value, nodes.Scalar):
+            raise TypeError(f"{key} is no text")
+        found[key] = value.text
+    return found
 
 
 class Pins:

@@ -10,7 +10,7 @@ from typing import Any
 from mkbuild.action import ActionKey, LayerRecord, StatePair
 from mkbuild.cache.tiered import TieredCache
 from mkbuild.engine.resolution import Resolution, Work
-from mkbuild.errors import DriftError
+from mkbuild.errors import DriftError, UsageError
 from mkbuild.events import Status
 from mkbuild.plan.actions import Action, Node, walk
 from mkbuild.plan.image import PlannedImage
@@ -145,12 +145,30 @@ def _layer_sizes(
     return {wanted[pair]: record.size for pair, record in found.items()}
 
 
+def _agreed_steps(agreed: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
+    """Return what a plan says of each step, by its key; raises UsageError where it is none."""
+    try:
+        found: dict[str, Mapping[str, str]] = {
+            step["key"]: {name: step[name] for name in ("location", "instruction", "status")}
+            for steps in agreed["targets"].values()
+            for step in steps
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"this is no plan: {type(error).__name__}: {error}"
+        raise UsageError(message, hint="mkbuild plan --json writes one") from error
+    if not all(isinstance(text, str) for step in found.values() for text in step.values()):
+        raise UsageError(
+            "this is no plan: a step is no text", hint="mkbuild plan --json writes one"
+        )
+    return found
+
+
 def check_drift(agreed: Mapping[str, Any], now: Preview) -> None:
     """Hold a build to a plan that was made before; raises DriftError, naming what differs."""
     if agreed.get("version") != VERSION:
         message = f"the plan is of version {agreed.get('version')}, this mkbuild reads {VERSION}"
         raise DriftError(message, hint="make it anew: mkbuild plan --json")
-    before = {step["key"]: step for steps in agreed.get("targets", {}).values() for step in steps}
+    before = _agreed_steps(agreed)
     after = {step.key: step for step in now.steps()}
     lines = [
         f"  {step.location}: {step.instruction.splitlines()[0]} is not in the plan"

@@ -72,7 +72,7 @@ def _wanted(result: Path) -> list[tuple[Digest, list[Reference]]]:
     """
     try:
         document = json.loads(result.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read {result}: {error}", hint=_HINT) from error
     if not isinstance(document, dict) or not document:
         raise UsageError(f"{result} is no metadata file", hint=_HINT)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mkbuild.buildfile.target import Secret, Ssh, Target
 from mkbuild.errors import NotYetError, StepError
+from mkbuild.store.reading import MAX_BYTES, read_limited
 
 
 class Secrets:
@@ -72,7 +73,7 @@ def _is_there(secret: Secret) -> bool:
 def _read(secret: Secret) -> bytes | None:
     if secret.src is not None:
         try:
-            return Path(secret.src).read_bytes()
+            return read_limited(secret.src, MAX_BYTES)
         except OSError as error:
             message = f"cannot read secret {secret.id!r} from {secret.src}: {error.strerror}"
             raise StepError(message, hint="secrets: [{id: …, src: FILE}] names the file") from error

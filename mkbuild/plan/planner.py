@@ -29,7 +29,7 @@ SCRATCH = "scratch"
 def plan(dockerfile: Dockerfile, options: PlanOptions, outsides: Outsides) -> PlannedImage:
     """Plan one image; raises DockerfileError and whatever ``outsides`` raises, located."""
     planner = _Planner(dockerfile, options, outsides)
-    image = planner.stage(planner.end).image
+    image = planner.image()
     config = image.config
     if options.labels:
         labels = {**config.config.labels, **options.labels}
@@ -60,7 +60,7 @@ def plan_command(
     The RUN is the one that stands there, or else has no words; the image's last action is it.
     """
     planner = _Planner(dockerfile, options, outsides, place)
-    image = planner.stage(planner.end).image
+    image = planner.image()
     if isinstance(image.node, Base) or not isinstance(image.node.body, RunBody):
         stage = dockerfile.stages[planner.end]
         message = f"a context takes the place of stage {stage.name}, none of whose steps is done"
@@ -188,6 +188,15 @@ class _Planner:
         names = [stage.name for stage in stages if stage.name]
         message = f'target stage "{wanted}" could not be found in {self.dockerfile.name}'
         raise DockerfileError(message, hint=_nearest(wanted.lower(), names))
+
+    def image(self) -> PlannedImage:
+        """Plan the stage to build."""
+        try:
+            return self.stage(self.end).image
+        except RecursionError:
+            message = "hundreds of stages, each of which needs the one before"
+            location = self.dockerfile.stages[self.end].start.location
+            raise DockerfileError(message, location=location) from None
 
     def stage(self, index: int) -> _Planned:
         """Plan a stage and all that it needs."""

@@ -75,3 +75,35 @@ def test_links_to_what_never_ends(mkbuild: Mkbuild, name: str) -> None:
     (mkbuild.directory / name).unlink(missing_ok=True)
     (mkbuild.directory / name).symlink_to("/dev/zero")
     assert "it is larger than" in refused(mkbuild, ".", status=2)
+
+
+@pytest.mark.parametrize(
+    "plan", ["[" * 100_000, '{"version": 1, "targets": [[5]]}', '{"version": 1}']
+)
+def test_plans_that_are_none(mkbuild: Mkbuild, plan: str) -> None:
+    (mkbuild.directory / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    (mkbuild.directory / "plan.json").write_text(plan)
+    assert "plan" in refused(mkbuild, ".", "--plan", "plan.json", status=2)
+
+
+def test_a_secret_without_an_end(mkbuild: Mkbuild) -> None:
+    (mkbuild.directory / "Dockerfile").write_text(
+        "FROM busybox\nRUN --mount=type=secret,id=s,required cat /run/secrets/s\n"
+    )
+    said = refused(mkbuild, ".", "--secret", "id=s,src=/dev/zero", status=1)
+    assert "it is larger than" in said
+
+
+def test_a_pattern_of_included_files_from_the_root(mkbuild: Mkbuild) -> None:
+    (mkbuild.directory / "BUILD.yaml").write_text("version: 1\ninclude: ['/**/B.yaml']\n")
+    assert "counts from the build file's directory" in refused(mkbuild, "x", status=2)
+
+
+def test_compose_files_that_grow(mkbuild: Mkbuild) -> None:
+    bare = Mkbuild(mkbuild.directory, mkbuild.storage)
+    grow = "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    for text in ("[" * 100_000, f"a0: &a0 [x]\n{grow}services: {{x: {{build: {{args: *a11}}}}}}\n"):
+        (mkbuild.directory / "compose.yaml").write_text(text)
+        done = bare.run("init", "--from", "compose")
+        assert done.returncode == 2, done.stderr
+        assert "cannot read compose.yaml" in done.stderr

@@ -132,3 +132,9 @@ def test_any_bytes_parse_or_fail_located(data: bytes) -> None:
 @given(st.text(alphabet=":[]{}&*!|>-?#,'\"% \nab<", max_size=60))
 def test_any_punctuation_parses_or_fails_located(text: str) -> None:
     assert failure(text.encode()).file == "B"
+
+
+def test_no_text_has_a_nul() -> None:
+    with pytest.raises(BuildFileError, match="NUL") as raised:
+        parse('a:\n  b: "x\\0y"\n')
+    assert (raised.value.location or Location("")).line == 2

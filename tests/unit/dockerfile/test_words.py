@@ -117,3 +117,11 @@ def test_prefix_and_suffix_are_parts(name: str, pattern: str) -> None:
     pattern = pattern.replace("/", "")
     assert value.endswith(words.expand(f"${{{name}#{pattern}}}", ENV))
     assert value.startswith(words.expand(f"${{{name}%{pattern}}}", ENV))
+
+
+def test_a_word_does_not_grow_without_end() -> None:
+    env = {"A": "x" * 1000}
+    assert len(words.expand("$A" * 1000, env)) == 1_000_000
+    for text in ("$A" * 1100, "${B:-" + "$A" * 1100 + "}", "${A+" + "${A}" * 1100 + "}"):
+        with pytest.raises(DockerfileError, match="expands to more than"):
+            words.expand(text, env)

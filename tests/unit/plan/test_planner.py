@@ -147,3 +147,12 @@ def test_arguments_of_a_base_stage_are_seen_but_its_env_wins() -> None:
     assert isinstance(body, RunBody)
     assert ("X", "1") in body.env
     assert ("Y", "2") in body.env
+
+
+@pytest.mark.parametrize(
+    "step", ["FROM s{n} AS s{next}", "FROM scratch AS s{next}\nCOPY --from=s{n} / /"]
+)
+def test_stages_that_hang_from_each_other_by_the_thousand(step: str) -> None:
+    text = "".join(step.format(n=n, next=n + 1) + "\n" for n in range(2000))
+    with pytest.raises(DockerfileError, match="hundreds of stages"):
+        planned(f"FROM scratch AS s0\n{text}")
