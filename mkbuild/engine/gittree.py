@@ -117,6 +117,29 @@ class GitTree:
             return None
         return os.fsdecode(self.repository.read(entry))
 
+    def submodule_of(self, path: str) -> str | None:
+        """Return the path of the submodule that a path is, or is in; None of any other."""
+        while path:
+            entry = self.entries.get(path)
+            if entry is not None:
+                return path if entry.mode == GITLINK else None
+            path = path.rpartition("/")[0]
+        return None
+
+    @cached_property
+    def files(self) -> list[str]:
+        """All paths that are no submodule's, and those in submodules that are checked out."""
+        found = []
+        for path, entry in self.entries.items():
+            if entry.mode != GITLINK:
+                found.append(path)
+                continue
+            repository = self.repository.submodule(path)
+            if repository is not None and repository.is_ref(entry.name):
+                inside = GitTree(repository, entry.name, self.into / path).files
+                found += [f"{path}/{name}" for name in inside]
+        return found
+
     def _copy(self, path: str) -> None:
         source, target = self.repository.top / path, self.into / path
         status = source.lstat()

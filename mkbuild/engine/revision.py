@@ -9,7 +9,7 @@ directory, and contexts are views that list it in its place.
 import os
 import posixpath
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -59,9 +59,9 @@ class Revision:
         if name is None or self._same(name):
             return read_limited(path, MAX_BYTES)
         name = self._followed(name)
-        if name not in self.tree.entries:
+        self._write({name})
+        if not (self.tree.into / name).exists():
             raise FileNotFoundError(2, f"no such file at {self.commit[:12]}", path)
-        self.tree.write([name])
         return (self.tree.into / name).read_bytes()
 
     def exists(self, path: str) -> bool:
@@ -78,7 +78,7 @@ class Revision:
         prefix, parts = f"{top}/" if top else "", pattern.split("/")
         return [
             posixpath.join(directory, path[len(prefix) :])
-            for path in self.tree.entries
+            for path in self.tree.files
             if path.startswith(prefix) and matches(path[len(prefix) :].split("/"), parts)
         ]
 
@@ -131,7 +131,7 @@ class Revision:
         if self._same(name) and self._same(ignored):
             return place
         followed = self._followed(name)
-        self.tree.write(path for path in {name, followed, ignored} if path in self.tree.entries)
+        self._write({name, followed, ignored})
         return str(self.tree.into / name)
 
     def _directory(self, place: str) -> str:
@@ -143,11 +143,12 @@ class Revision:
         if name.startswith(("/", "../")) or name == "..":  # no revision has what lies there
             return posixpath.normpath(posixpath.join(str(self.tree.repository.top), name))
         real = str(self.tree.into / name)
-        if real not in self.views:
+        if self.tree.submodule_of(name) is not None:
+            self._write({name})
+        elif real not in self.views:
             self.tree.make_directory(name)
             below = f"{name}/" if name else ""
-            wanted = {f"{below}.dockerignore", *_below(self.tree.changed, below)}
-            self.tree.write(path for path in wanted if path in self.tree.entries)
+            self._write({f"{below}.dockerignore", *_below(self.tree.changed, below)})
             self.views[real] = self.tree.view(name)
         return real
 
@@ -157,9 +158,19 @@ class Revision:
         if name is None or self._same(name):
             return place
         below = f"{name}/" if name else ""
+        if self.tree.submodule_of(name) is not None:
+            self._write({name})
+            return str(self.tree.into / name)
         self.tree.make_directory(name)
         self.tree.write(path for path in self.tree.entries if path.startswith(below))
         return str(self.tree.into / name)
+
+    def _write(self, names: Iterable[str]) -> None:
+        """Make real what the revision has of some files; of one in a submodule, all of that."""
+        for name in names:
+            path = self.tree.submodule_of(name) or name
+            if path in self.tree.entries:
+                self.tree.write([path])
 
     def _followed(self, name: str) -> str:
         """Follow symlinks of the revision; a path that leads out of it stays as it is."""
@@ -182,8 +193,9 @@ class Revision:
             return False
         if any(_below(changed, f"{name}/")):
             return False
-        # Of what git does not hold, the topmost directory is there alone.
-        return not any(_holds(changed, f"{parent}/") for parent in _parents(name))
+        # Of submodules, and of what git does not hold, the topmost directory is there alone.
+        above = _parents(name)
+        return not any(_holds(changed, path) or _holds(changed, f"{path}/") for path in above)
 
 
 def _below(found: Sequence[str], prefix: str) -> Iterator[str]:

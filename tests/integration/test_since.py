@@ -359,6 +359,49 @@ def test_submodules(work: Path, tmp_path: Path, shown: Shown) -> None:
     assert shown("query", "all", "--since", "HEAD") == ""
 
 
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize("include", ["library/BUILD.yaml", "*/BUILD.yaml"])
+def test_images_of_a_submodule(
+    tmp_path: Path, shown: Shown, include: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "library"
+    (library / "deep").mkdir(parents=True)
+    (library / "BUILD.yaml").write_text(
+        "version: 1\nimages:\n  inner: {context: deep}\n  beside: {context: deep, target: first}\n"
+    )
+    dockerfile = "FROM busybox:stable AS first\nCOPY one /\nFROM first\nCOPY two /\n"
+    (library / "deep" / "Dockerfile").write_text(dockerfile)
+    (library / "deep" / "one").write_text("one")
+    (library / "deep" / "two").write_text("two")
+    commit(library)
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "BUILD.yaml").write_text(
+        f'version: 1\ninclude: ["{include}"]\n'
+        "images: {outer: {context: library/deep, target: first}}\n"
+    )
+    git(top, "init", "-q")
+    git(top, "submodule", "--quiet", "add", str(library), "library")
+    commit(top)
+    monkeypatch.chdir(top)
+    module = top / "library"
+
+    def affected() -> list[str]:
+        return shown("list", "--since", "HEAD").split()[::2]
+
+    assert affected() == []
+    (module / "deep" / "two").write_text("changed, and committed nowhere")
+    assert affected() == ["//library:inner"]
+    commit(module)
+    assert affected() == ["//library:inner"]
+    (module / "deep" / "one").write_text("changed, too")
+    assert affected() == ["//library:beside", "//library:inner", "outer"]
+    git(module, "checkout", "-q", "-f", "HEAD~1")
+    assert affected() == []
+    append("BUILD.yaml", "  more: {context: deep}\n")(module)
+    assert affected() == ["//library:more"]
+
+
 def test_nothing_is_downloaded(
     work: Path, shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
