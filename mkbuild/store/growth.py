@@ -1,9 +1,13 @@
 """How far a blob has come that is being written: for who reads it at the same time."""
 
+import sys
 import threading
 from dataclasses import dataclass
 
 from mkbuild.digest import Digest
+
+
+_NOBODY = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class Growth:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._size = 0
+        self._wake_at = _NOBODY
         self._over = False
         self.whole: Whole | None = None
         """Known after the last byte, before the blob is in its place."""
@@ -27,9 +32,13 @@ class Growth:
 
     def advance(self, size: int) -> None:
         """Tell that so many bytes are written."""
-        with self._changed:
-            self._size = size
-            self._changed.notify_all()
+        # Without the lock as long as nobody waits for so little: most blobs are never followed. A
+        # reader says first what it waits for, and looks then; so one of the two sees the other.
+        self._size = size
+        if size > self._wake_at:
+            with self._changed:
+                self._wake_at = _NOBODY
+                self._changed.notify_all()
 
     def seal(self, whole: Whole) -> None:
         """Tell that there is no more to come."""
@@ -47,8 +56,12 @@ class Growth:
     def wait(self, size: int) -> int:
         """Wait for more than ``size`` bytes, or the end; returns how many there are."""
         with self._changed:
-            self._changed.wait_for(lambda: self._size > size or self.whole or self._over)
+            self._changed.wait_for(lambda: self._reached(size))
             return self._size
+
+    def _reached(self, size: int) -> bool:
+        self._wake_at = min(self._wake_at, size)
+        return self._size > size or self.whole is not None or self._over
 
     def finish(self) -> Whole | None:
         """Wait until the blob is in its place; None where it was given up."""
