@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from mkbuild.digest import Digest
 
-
 _NOBODY = sys.maxsize
 
 
