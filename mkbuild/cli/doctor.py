@@ -69,9 +69,10 @@ def command(as_json: bool, **params: Any) -> None:  # noqa: FBT001 - click's way
 
 
 def _kernel(storage: Path) -> list[Check]:
+    from mkbuild.engine.session import make_storage
     from mkbuild.sandbox.detect import examine
 
-    storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_storage(storage)
     return [
         Check(item.name, item.works, item.detail, "" if item.works else _FIXES.get(item.name, ""))
         for item in examine(storage)

@@ -66,7 +66,7 @@ def _drawn(question: Question, how: Format, labels: set[str]) -> str:
         return _page(question, labels)
     from mkbuild.graph.render import render
 
-    return render(question.graph, how, labels)
+    return render(question.graph, how, labels, question.place)
 
 
 def _page(question: Question, labels: set[str]) -> str:

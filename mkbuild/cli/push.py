@@ -21,6 +21,7 @@ def command(archive: str, **params: Any) -> None:
     """Push the image in TAR (docker save, --dest, --output type=docker) to a registry.
 
     Without -t it goes by the names that the archive has; --push puts another registry into them.
+    Prints the digest of its manifest.
     """
     common = take_common(params)
     from mkbuild.engine.request import Publishing
@@ -29,4 +30,5 @@ def command(archive: str, **params: Any) -> None:
     publishing = Publishing(push=True, registries=params["push"], replicas=params["replica"])
     sources = take_sources(params, common.directory)
     with Transfers(common.storage, sources, common.reporter()) as transfers:
-        transfers.push(common.directory / archive, params["tag"], publishing)
+        digest = transfers.push(common.directory / archive, params["tag"], publishing)
+    click.echo(digest)

@@ -243,5 +243,5 @@ def _behaviour(given: _Given) -> Behaviour:
         plan=given.path("plan"),
         sandbox=given.text("sandbox") or "auto",
         modifyfs=given.text("modifyfs") or "false",
-        allow=given.many("allow"),
+        allow=values.rights(given.many("allow")),
     )

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -19,6 +19,7 @@ from mkbuild.buildfile.target import (
 from mkbuild.errors import UsageError
 from mkbuild.oci import epoch
 
+_RIGHTS = ("security.insecure", "network.host")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _GIT = re.compile(r"(https?|git|ssh|file)://|git@[\w.-]+:", re.IGNORECASE)
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
@@ -158,6 +159,15 @@ def timestamps(text: str) -> Literal["epoch", "preserve"] | int:
     except ValueError:
         message = f"--timestamps {text}: epoch, preserve or SECONDS since 1970 is expected"
         raise UsageError(message) from None
+
+
+def rights(names: Sequence[str]) -> tuple[str, ...]:
+    """Check what a build is allowed; ``network.host`` is, to bake as well, but needs no leave."""
+    for name in names:
+        if name not in _RIGHTS:
+            known = ", ".join(_RIGHTS)
+            raise UsageError(f"--allow {name}: there is no such right", hint=f"rights: {known}")
+    return tuple(names)
 
 
 def duration(flag: str, text: str | None) -> int | None:

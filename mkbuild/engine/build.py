@@ -63,6 +63,9 @@ def build(
                     compare_with(invocation, selected, request.behaviour.against)
                 if not labels:
                     return _nothing_to_do(request, tee, report.started)
+                if request.publishing.iidfile and len(labels) != 1:
+                    message = f"--iidfile takes one image, not {len(labels)}"
+                    raise UsageError(message, hint="--metadata-file takes any number")
                 if request.behaviour.plan:
                     check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
                 outcomes = invocation.build(labels)

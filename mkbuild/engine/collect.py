@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild.cache.sqlite import SqliteKeyValue
+from mkbuild.engine.session import make_storage
 from mkbuild.snapshot.trees import TreeStore
 from mkbuild.store import gc
 from mkbuild.store.files import FileStore
@@ -62,7 +63,7 @@ def collect(
 ) -> list[Freed]:
     """Remove what was unused for ``ttl`` seconds, then the oldest above ``max_size`` bytes."""
     store = FileStore(storage)
-    storage.mkdir(parents=True, exist_ok=True)
+    make_storage(storage)
     known = SqliteKeyValue(storage / "cache.sqlite", ttl=ttl, warn=warn)
     if ttl:
         known.collect()

@@ -36,9 +36,6 @@ def write_outputs(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> N
         document = {target.label: metadata(target) for target in targets}
         write_text(Path(publishing.metadata_file), json.dumps(document, indent=2) + "\n")
     if publishing.iidfile:
-        if len(targets) != 1:
-            message = f"--iidfile takes one image, not {len(targets)}"
-            raise UsageError(message, hint="--metadata-file takes any number")
         write_text(Path(publishing.iidfile), targets[0].images[0].manifest.config.digest)
 
 

@@ -22,6 +22,22 @@ from mkbuild.store.locks import Lease
 from mkbuild.store.temp import TempArea
 
 
+def make_storage(storage: Path) -> None:
+    """Make the storage's directory where there is none; raises BuildError where it cannot be."""
+    with _using(storage):
+        storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@contextmanager
+def _using(storage: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"the storage {storage} cannot be used: {error.strerror}"
+        hint = "--storage DIR names another place, where this user may write"
+        raise BuildError(message, hint=hint) from error
+
+
 class Session:
     """Store, cache, temporary files and reporter of one invocation.
 
@@ -35,16 +51,12 @@ class Session:
         self._reporter = reporter
         self._settings = settings
         self._emitting = threading.Lock()
-        try:
-            storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_storage(storage)
+        with _using(storage):
             self._lease = Lease(storage)
             temp.sweep(storage)
             self.store = FileStore(storage)
             self.scratch = TempArea(storage)
-        except OSError as error:
-            message = f"the storage {storage} cannot be used: {error.strerror}"
-            hint = "--storage DIR names another place, where this user may write"
-            raise BuildError(message, hint=hint) from error
 
     @cached_property
     def trees(self) -> TreeStore:

@@ -9,6 +9,7 @@ from typing import Self
 
 from mkbuild.buildfile.target import CacheSettings
 from mkbuild.cache.open import open_cache
+from mkbuild.digest import Digest
 from mkbuild.engine.bases import Bases
 from mkbuild.engine.layers import LayerSource
 from mkbuild.engine.lock import Pins
@@ -67,8 +68,8 @@ class Transfers:
         self._states = States(session.store, session.trees, layers, self._cache)
         self._bases.states = self._states
 
-    def push(self, archive: Path, names: Sequence[str], publishing: Publishing) -> None:
-        """Push the image of a docker-save archive, by these names or else its own.
+    def push(self, archive: Path, names: Sequence[str], publishing: Publishing) -> Digest:
+        """Push the image of a docker-save archive, by these names or else its own; its digest.
 
         Raises ArchiveError, UsageError, PublishError.
         """
@@ -89,6 +90,7 @@ class Transfers:
             self._session.emit,
         )
         publisher.publish([Publication(places, image.manifest)])
+        return image.manifest.digest
 
     def pull(self, name: str, extract: Path | None) -> str:
         """Bring an image into the store, and its files into a new directory; returns its digest.
@@ -120,6 +122,9 @@ class Transfers:
             if len(images) != 1:
                 raise ArchiveError(f"{name} holds {len(images)} images, not one")
             return self._bases.archived(name, images[0].manifest, images[0].config)
+        if name.endswith(".tar") or name.startswith(("/", "./", "../")):
+            hint = "name an image of a registry, or the output of docker save or --dest"
+            raise UsageError(f"{name}: there is no such file", hint=hint)
         return self._bases.image(references.parse(name), platform, "always")
 
     def _entries(self, image: PlannedImage) -> dict[str, Entry]:

@@ -47,7 +47,8 @@ def find_root(directory: Path, files: Files | None = None) -> Path:
     if found is None:
         raise UsageError(
             f"there is no {BUILD_FILE} in {directory} or above it",
-            hint="write one, name one with -f, or build a lone Dockerfile: mkbuild build ./DIR",
+            hint="mkbuild init writes one, -f names one; a lone Dockerfile needs none: "
+            "mkbuild build ./DIR",
         )
     return found
 

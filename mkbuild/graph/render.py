@@ -1,8 +1,8 @@
 """The graph as text: Graphviz dot, Mermaid, JSON."""
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mkbuild.graph.query import kind_of
@@ -24,8 +24,12 @@ def render(
     graph: TargetGraph,
     how: Literal["dot", "mermaid", "json"],
     labels: Collection[str] | None = None,
+    place: Callable[[str], str] = str,
 ) -> str:
-    """Render the targets in ``labels`` (None: all) and the edges between them."""
+    """Render the targets in ``labels`` (None: all) and the edges between them.
+
+    ``place``: says how the name of a build file is shown.
+    """
     kept = [label for label in graph.targets if labels is None or label in labels]
     match how:
         case "dot":
@@ -33,7 +37,7 @@ def render(
         case "mermaid":
             return _mermaid(graph, kept)
         case "json":
-            return _json(graph, kept)
+            return _json(graph, kept, place)
 
 
 def _links(graph: TargetGraph, labels: list[str]) -> list[_Link]:
@@ -78,13 +82,14 @@ def _entity(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
 
 
-def _json(graph: TargetGraph, labels: list[str]) -> str:
+def _json(graph: TargetGraph, labels: list[str], place: Callable[[str], str]) -> str:
     kept = frozenset(labels)
+    places = {label: graph.targets[label].location for label in labels}
     document = {
         "targets": [
             {
                 "label": label,
-                "location": str(graph.targets[label].location),
+                "location": str(replace(places[label], file=place(places[label].file))),
                 "kind": kind_of(graph.targets[label]),
                 "tags": list(graph.targets[label].tags),
                 "platforms": list(graph.targets[label].platforms),

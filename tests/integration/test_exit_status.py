@@ -88,6 +88,38 @@ def test_1_whatever_a_step_ends_with(
     assert f"ended with {words}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (["cache", "gc", "--storage", "BUILD.yaml"], 1, "BUILD.yaml cannot be used: File exists"),
+        (["doctor", "--storage", "BUILD.yaml"], 1, "BUILD.yaml cannot be used: File exists"),
+        (["good", "--allow", "everything"], 2, "no such right"),
+        (["good", "first.tar", "--iidfile", "id"], 4, "no target 'first.tar'"),
+        (["good", "bad", "--iidfile", "id"], 2, "--iidfile takes one image, not 2"),
+        (["diff", "nope.tar", "other.tar"], 2, "nope.tar: there is no such file"),
+        (["diff", "./nope", "busybox"], 2, "./nope: there is no such file"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(
+    args: list[str], status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(args) == status
+    shown = capsys.readouterr().err
+    assert words in shown
+    assert "IMAGE" not in shown, "nothing was built before"
+
+
+def test_0_the_graph_names_files_as_they_are_seen_from_here(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "BUILD.yaml").write_text(
+        "version: 1\nimages:\n  good: {dockerfile: good.Dockerfile}\n"
+    )
+    assert main(["graph", "--format", "json", "good"]) == 0
+    (target,) = json.loads(capsys.readouterr().out)["targets"]
+    assert target["location"] == "BUILD.yaml:3:3"
+
+
 def test_1_also_with_keep_going(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-k", "-j1", "bad", "good"]) == 1
     assert "RUN echo yes" in capsys.readouterr().err

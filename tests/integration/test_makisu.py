@@ -83,6 +83,10 @@ def test_push_of_an_archive_pull_and_diff(
     assert main(["push", "-t", f"{name}:2", *store, str(two)]) == 0
     assert inspect(registry, f"{scope}/app:1") == inspect(registry, f"{scope}/copy:x")
     capsys.readouterr()
+    assert main(["push", "-t", f"{name}:2", *store, str(two)]) == 0
+    pushed = capsys.readouterr().out
+    assert main(["pull", *store, f"{name}:2"]) == 0
+    assert pushed == capsys.readouterr().out, "the digest, also where nothing moved"
 
     target = tmp_path / "extracted"
     fresh = ("--storage", str(tmp_path / "fresh"))

@@ -140,6 +140,13 @@ def test_bad_durations(text: str) -> None:
         values.duration("--local-cache-ttl", text)
 
 
+def test_rights() -> None:
+    known = ("security.insecure", "network.host")
+    assert values.rights(known) == known
+    with pytest.raises(UsageError, match="no such right"):
+        values.rights(["security.insecure", "everything"])
+
+
 def test_times() -> None:
     assert values.timestamps("epoch") == "epoch"
     assert values.timestamps("preserve") == "preserve"
