@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mkbuild.errors import CancelledError, SandboxError
-from mkbuild.sandbox import launch
+from mkbuild.sandbox import launch, sealed
 from mkbuild.sandbox.spec import Output, Relay, RunOutcome
 
 _CHUNK = 1 << 16
@@ -108,13 +108,16 @@ def run(  # noqa: PLR0913 -- one call, all of it named
         pair = [end.detach() for end in socket.socketpair()] if relay else []
         open_here += pair
         fds = (spec, life, report_end, *pair[1:])
+        command = launch.function(f"mkbuild.sandbox.{module}", name, *map(str, fds))
+        copy = sealed.copy(command[0])
         process = subprocess.Popen(
-            launch.function(f"mkbuild.sandbox.{module}", name, *map(str, fds)),
+            command,
+            executable=command[0] if copy is None else f"/proc/self/fd/{copy}",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            pass_fds=(*fds, *keep),
+            pass_fds=(*fds, *keep, *([] if copy is None else [copy])),
             cwd="/",
             env=launch.environment(),
             start_new_session=True,

@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.support.sandbox_users import (
     host_root,
     make_user,
     public_directory,
+    public_python,
 )
 
 MARKER = "mkbuild-escape-marker"
@@ -129,6 +131,36 @@ def test_what_chroot_does_not_stop(tmp_path: Path, outside: dict[str, object]) -
     result = attack(user, tmp_path, outside)
     assert (result.error, result.status) == ("", 0), result
     assert set(json.loads(result.out)) == NOT_STOPPED_BY_CHROOT
+
+
+OWN_EXECUTABLE = """
+import os
+found = os.stat("/proc/self/exe")
+fd = os.open("/proc/self/exe", os.O_RDONLY)
+print(found.st_dev, found.st_ino)
+"""
+
+
+def require_a_copy(user: User, tmp_path: Path) -> None:
+    # what is executed through the link would hold the machine's file (CVE-2019-5736 of runc)
+    argv = ["/proc/self/exe", "-I", "-S", "-c", OWN_EXECUTABLE]
+    python = Path(sys.executable if user.mode == "root" else public_python()).resolve()
+    home = str(python.parents[1])
+    own = {"type": "bind", "target": home, "source": home}
+    mounts = [HOST_USR] if home == "/usr" else [HOST_USR, own]
+    result = user.run(host_root(tmp_path / "lower"), argv, mounts=mounts)
+    assert (result.error, result.status) == ("", 0), result
+    assert result.out.split() != [str(python.stat().st_dev), str(python.stat().st_ino)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_link_to_our_interpreter_leads_to_a_copy(mode: str, tmp_path: Path) -> None:
+    require_a_copy(make_user(mode, tmp_path), tmp_path)
+
+
+@pytest.mark.root
+def test_the_link_to_our_interpreter_leads_to_a_copy_in_chroot_mode(tmp_path: Path) -> None:
+    require_a_copy(make_user("root", tmp_path, chroot=True), tmp_path)
 
 
 KEYRING = """
