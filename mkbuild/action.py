@@ -1,9 +1,10 @@
 """Action keys, state IDs, and what the action cache remembers of a step (DESIGN: keys)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NewType
 
 from mkbuild.digest import Digest
+from mkbuild.frozen import frozen
 
 ActionKey = NewType("ActionKey", str)
 """Digest of all that can influence a step's result (a definition key or a content key)."""
@@ -12,7 +13,7 @@ StateID = NewType("StateID", str)
 """Digest that names a filesystem at one point of a stage, whoever made it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepResult:
     """What one step made of its input states.
 
@@ -30,7 +31,7 @@ class StepResult:
     seconds: float = field(default=0.0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerRecord:
     """A layer: the difference between two states, as a blob.
 

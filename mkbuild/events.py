@@ -1,13 +1,15 @@
 """What happened, as primitives: the engine emits, reporters show (plain, tty, JSON, logs)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol, TypeAlias
+
+from mkbuild.frozen import frozen
 
 Status = Literal["hit-local", "hit-remote", "ran", "skipped", "miss"]
 """The words of every report; ``miss`` occurs in plans only."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunStarted:
     """A build began: the targets in build order, how many steps they have in all."""
 
@@ -16,7 +18,7 @@ class RunStarted:
     jobs: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepStarted:
     """A step began to run. ``step`` is unique within the run; ``location`` is file:line.
 
@@ -31,7 +33,7 @@ class StepStarted:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepOutput:
     """A step printed something: ``stream`` 1 or 2."""
 
@@ -40,7 +42,7 @@ class StepOutput:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepFinished:
     """A step is done; ``key`` its action key; ``error`` is empty unless it failed.
 
@@ -59,7 +61,7 @@ class StepFinished:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerFinished:
     """A layer was written: ``step`` is the one that it ends with; ``size`` of the blob."""
 
@@ -70,7 +72,7 @@ class LayerFinished:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhaseFinished:
     """A part of the run is over: load, plan, resolve, run, finish, write or publish."""
 
@@ -78,7 +80,7 @@ class PhaseFinished:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transfer:
     """Bytes on the move: ``verb`` is pull, push, unpack, compress or export; total 0 if unknown."""
 
@@ -89,7 +91,7 @@ class Transfer:
     finished: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetFinished:
     """An image is complete (or failed: ``error``); its digest, names, hits and steps."""
 
@@ -103,7 +105,7 @@ class TargetFinished:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Published:
     """A name now points at a digest in a registry; ``moved`` is False where it did before."""
 
@@ -112,7 +114,7 @@ class Published:
     moved: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """Something to tell the user: level is debug, info or warning."""
 
@@ -121,7 +123,7 @@ class Message:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunFinished:
     """The build is over."""
 

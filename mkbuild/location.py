@@ -1,9 +1,9 @@
 """Where in which file something was said."""
 
-from dataclasses import dataclass
+from mkbuild.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Location:
     """A place in a text file; lines and columns count from 1, and 0 means unknown."""
 

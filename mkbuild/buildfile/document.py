@@ -1,7 +1,7 @@
 """One build file's document: checked, with its defaults and profiles read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mkbuild.buildfile import yaml
 from mkbuild.buildfile.check import Checker
@@ -12,13 +12,14 @@ from mkbuild.buildfile.overrides import Override, OverrideReader
 from mkbuild.buildfile.problems import Problems
 from mkbuild.buildfile.settings import Scene, Settings, settings_of
 from mkbuild.buildfile.variables import Declared, Variables
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 _ROOT_ONLY = ("cache", "registries", "profiles")
 _READ_APART = ("defaults", "images", "profiles", "variables")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """Settings to put on top; ``env`` is the condition under which they are by themselves."""
 
@@ -26,7 +27,7 @@ class Profile:
     overrides: tuple[Override, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """A build file; its images are read apart. ``model`` holds what is simply taken over."""
 

@@ -3,7 +3,6 @@
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mkbuild.buildfile import yaml
 from mkbuild.buildfile.check import Checker
@@ -14,6 +13,7 @@ from mkbuild.buildfile.names import label_of
 from mkbuild.buildfile.problems import Problems
 from mkbuild.buildfile.settings import Name, Scene, Settings, settings_of
 from mkbuild.buildfile.variables import Variables
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 MAX_MATRIX = 1000
@@ -22,7 +22,7 @@ _NAME = re.compile(NAME + r"\Z")
 _RESERVED = frozenset({"all"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """A target before inheritance: its own settings, and what it takes over."""
 

@@ -1,7 +1,6 @@
 """The build files of a workspace: the root one and all that it includes, each once."""
 
 import posixpath
-from dataclasses import dataclass
 
 from mkbuild.buildfile import yaml
 from mkbuild.buildfile.describe import dotted, found
@@ -9,6 +8,7 @@ from mkbuild.buildfile.files import Files
 from mkbuild.buildfile.problems import Problems
 from mkbuild.buildfile.sources import absolute
 from mkbuild.errors import BuildFileError
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 _WILD = frozenset("*?[")
@@ -16,7 +16,7 @@ _WILD = frozenset("*?[")
 Glob = tuple[str, str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """One build file: its path, its directory (absolute, and in labels), its tree."""
 

@@ -1,7 +1,6 @@
 """``--set PATTERN.KEY=VALUE`` and a profile's ``set``: settings put on top by pattern."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from mkbuild.buildfile import yaml
@@ -13,6 +12,7 @@ from mkbuild.buildfile.names import split_label
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.buildfile.problems import Problems
 from mkbuild.buildfile.settings import Scene, Settings, settings_of
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 FIELDS = frozenset(ImageModel.model_fields) - {"inherits", "matrix", "name"}
@@ -20,7 +20,7 @@ _LISTS = frozenset({"tags", "platforms", "depends_on", "groups", "no_cache_filte
 _RECORDS = frozenset({"secrets", "ssh", "outputs"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Override:
     """Settings for every target that the pattern matches."""
 

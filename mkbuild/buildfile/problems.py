@@ -1,14 +1,13 @@
 """Errors gathered, so that one run shows all of them."""
 
-from dataclasses import dataclass
-
 from mkbuild.errors import BuildFileError
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One thing that is wrong."""
 

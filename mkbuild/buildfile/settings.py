@@ -6,12 +6,13 @@ are seen from) until all targets are known.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from mkbuild.buildfile import sources
 from mkbuild.buildfile.models import OutputModel, SecretModel, SettingsModel, SshModel
 from mkbuild.buildfile.target import GitUse, Output, Resources, Secret, Ssh, TargetContext
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ _AS_IS = frozenset(
 _NOT_SETTINGS = frozenset({"inherits", "matrix", "name"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Name:
     """Another target's name, seen from a directory of the workspace."""
 
@@ -49,7 +50,7 @@ class Name:
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """Members by name, where each was set, and the git facts that went into them."""
 
@@ -79,7 +80,7 @@ class Settings:
         return Settings(kept, self.places, uses)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scene:
     """What settings are read in.
 

@@ -4,9 +4,10 @@ Nothing here needs pydantic, so that a plan compiled earlier can be loaded witho
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 Commit: TypeAlias = Literal["implicit", "explicit"]
@@ -17,14 +18,14 @@ RemoteType: TypeAlias = Literal["redis", "http", "registry", "directory"]
 RemoteMode: TypeAlias = Literal["read-write", "read-only", "write-only", "off"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DirectoryContext:
     """A directory on this machine, by its absolute path."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitContext:
     """A git repository: ``ref`` is empty for its default branch, ``subdirectory`` for its root."""
 
@@ -33,14 +34,14 @@ class GitContext:
     subdirectory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageContext:
     """An image in a registry (``docker-image://``)."""
 
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayoutContext:
     """An image in an OCI layout directory (``oci-layout://DIR[:TAG|@DIGEST]``)."""
 
@@ -49,7 +50,7 @@ class LayoutContext:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetContext:
     """Another target's image (``target:NAME``), as written: the graph finds its label."""
 
@@ -61,7 +62,7 @@ ContextSource: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secret:
     """A secret: from an environment variable or a file (absolute), or by its id where neither."""
 
@@ -70,7 +71,7 @@ class Secret:
     src: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ssh:
     """An ssh agent socket or keys (absolute paths); without paths, the agent of SSH_AUTH_SOCK."""
 
@@ -84,7 +85,7 @@ STDOUT = "/dev/stdout"
 """What the destination ``-`` stands for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Output:
     """Where an image goes besides the local store; ``dest`` is absolute."""
 
@@ -93,7 +94,7 @@ class Output:
     tar: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resources:
     """What a target's steps take: slots of ``-j``, and the limits of each RUN, 0 for none.
 
@@ -108,7 +109,7 @@ class Resources:
     pids: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitUse:
     """A git fact that went into a target's member, such as ``git.sha`` in ``labels.revision``."""
 
@@ -122,7 +123,7 @@ class GitUse:
         return self.key.partition(".")[0].partition("[")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """One image that can be built.
 
@@ -175,7 +176,7 @@ class Target:
         return self.label[2 : -len(self.name) - 1] if self.label.startswith("//") else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remote:
     """A shared cache: ``url`` holds the registry reference or the absolute directory as well.
 
@@ -195,7 +196,7 @@ class Remote:
     password_env: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheSettings:
     """Limits of the local store (bytes, None: no limit; seconds) and the shared caches in order."""
 
@@ -204,7 +205,7 @@ class CacheSettings:
     remotes: tuple[Remote, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistrySettings:
     """How a registry is reached; a mirror is a host, or ``oci-layout:`` and an absolute path.
 
@@ -217,7 +218,7 @@ class RegistrySettings:
     more: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GroupItem:
     """One selection in a group, where it stands, and the directory that its names are seen from."""
 
@@ -226,7 +227,7 @@ class GroupItem:
     directory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """A named list of selections (names, globs, ``@group``, ``!exclude``), in order."""
 
@@ -234,7 +235,7 @@ class Group:
     items: tuple[GroupItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """A variable: its value after overrides, None where nothing used it; its default as written."""
 
@@ -245,7 +246,7 @@ class Variable:
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """All that a workspace was made from, so that one loaded earlier can be known to be current.
 
@@ -259,7 +260,7 @@ class Evidence:
     git: Mapping[str, str | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workspace:
     """Everything that the build files say. ``root`` is the workspace's absolute directory."""
 

@@ -1,17 +1,17 @@
 """The values that variables have: declared ones, the environment, git, the matrix."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mkbuild.buildfile.files import GitFacts
 from mkbuild.buildfile.interpolate import DEFERRED, TemplateError, expand
 from mkbuild.buildfile.nearest import did_you_mean
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 GIT_FACTS = ("sha", "short_sha", "describe", "branch", "tag", "dirty")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declared:
     """A variable as a build file declares it."""
 
@@ -20,7 +20,7 @@ class Declared:
     location: Location
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expanded:
     """An expanded text, and the git facts that went into it."""
 

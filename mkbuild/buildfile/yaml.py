@@ -6,12 +6,13 @@ is refused before anything is expanded.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias, Union
 
 import yaml
 
 from mkbuild.errors import BuildFileError
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 MAX_DEPTH = 64
@@ -21,7 +22,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scalar:
     """Text as written; ``plain`` tells that it was not quoted."""
 
@@ -36,7 +37,7 @@ class Scalar:
         return self.plain and self.text in _NULLS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sequence:
     """A list; ``size`` counts the nodes in it, those behind aliases as often as they appear."""
 
@@ -45,7 +46,7 @@ class Sequence:
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mapping:
     """A mapping: each key's text with the key's place and the value."""
 

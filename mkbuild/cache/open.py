@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from mkbuild.cache.settings import RemoteSettings
 from mkbuild.cache.tier import Carrier, Tier
 from mkbuild.cache.tiered import TieredCache
 from mkbuild.errors import UsageError
+from mkbuild.frozen import frozen
 from mkbuild.store.protocol import BlobStore
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _SCHEMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenRemote:
     """A back end: its entries, its blobs where it keeps any, up to ``limit`` bytes each."""
 

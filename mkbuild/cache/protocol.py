@@ -1,15 +1,15 @@
 """What an action cache and the key-value stores below it promise."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mkbuild.action import ActionKey, LayerRecord, StatePair, StepResult
 from mkbuild.digest import Digest
+from mkbuild.frozen import frozen
 from mkbuild.store.protocol import BlobStore
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlobRef:
     """A blob that an entry needs: ``size`` in bytes, ``media_type`` for stores that keep one."""
 
@@ -18,7 +18,7 @@ class BlobRef:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """An entry to store: its value, and the blobs it names, so that a store keeps them with it."""
 

@@ -1,16 +1,17 @@
 """What the shared caches of an invocation are to be, as plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from mkbuild.cache.aging import DEFAULT_TTL
+from mkbuild.frozen import frozen
 
 Kind: TypeAlias = Literal["redis", "http", "makisu", "registry", "directory"]
 Mode: TypeAlias = Literal["read-write", "read-only", "write-only", "off"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoteSettings:
     """One shared cache.
 

@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mkbuild.cache.actions import KeyValueActionCache
 from mkbuild.cache.health import Health
 from mkbuild.cache.protocol import BlobCarrier
 from mkbuild.digest import Digest
+from mkbuild.frozen import frozen
 from mkbuild.store.protocol import BlobStore
 
 
@@ -95,7 +95,7 @@ class Carrier:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tier:
     """One shared cache: its entries, and its blobs where it keeps any."""
 

@@ -6,13 +6,13 @@ comes out is checked against the TOC's digest, so nobody needs to trust a record
 """
 
 import io
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from mkbuild import digest as digests
 from mkbuild.cache.protocol import BlobRef
 from mkbuild.cache.transfer import commit
 from mkbuild.digest import Digest
+from mkbuild.frozen import frozen
 from mkbuild.store.protocol import BlobStore
 from mkbuild.store.tocs import TocParts, get_parts
 
@@ -28,14 +28,14 @@ _LEVEL = 9
 _MEDIA_TYPE = "application/vnd.mkbuild.toc.v1+zstd"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inline:
     """A compressed part inside its record."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """A compressed part that is a blob."""
 
@@ -50,7 +50,7 @@ class Stored:
 Packed: TypeAlias = Inline | Stored
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TocRecord:
     """What a TOC is made of, and where the parts are."""
 

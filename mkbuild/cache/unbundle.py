@@ -10,7 +10,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -23,6 +23,7 @@ from mkbuild.cache.tocs import Inline, Packed, TocRecord
 from mkbuild.cache.transfer import CHUNK, receive
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError
+from mkbuild.frozen import frozen
 from mkbuild.snapshot.compression import open_decompressed
 from mkbuild.snapshot.tarreader import TarReader
 from mkbuild.store.memory import MemoryBlobStore
@@ -50,7 +51,7 @@ _MAX_PART = 64 << 20
 _MAX_ARCHIVE = 1 << 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A file of a bundle; what is not read of it is passed over."""
 
@@ -58,7 +59,7 @@ class Member:
     chunks: Iterator[bytes] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Brought:
     """What a bundle brought: new entries, those that were here, those that do not count.
 

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -13,6 +12,7 @@ import click
 from mkbuild.cli.options import GENERAL, combine, option
 from mkbuild.errors import UsageError
 from mkbuild.events import Reporter
+from mkbuild.frozen import frozen
 from mkbuild.progress.choose import Mode, Streams, choose
 from mkbuild.store.place import default_place
 
@@ -34,7 +34,7 @@ VALUED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Common:
     """The general options, resolved. ``file`` is as given; the verb knows what it means."""
 

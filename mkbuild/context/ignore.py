@@ -7,16 +7,17 @@ matter; so a path costs a few set look-ups and at most one regular expression a 
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mkbuild.context.goglob import PatternError
 from mkbuild.context.linear import FEW, ManyWildcards, wildcards
 from mkbuild.context.pattern import Rule, clean, compile_rule, split_exception
 from mkbuild.errors import UserError
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MatchInfo:
     """What is known of a directory in a walk: one bit for every group that matched it."""
 
@@ -86,7 +87,7 @@ class _Group:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ignore:
     """Compiled patterns. Paths are relative to the context, slash-separated, and cleaned.
 

@@ -6,12 +6,12 @@ brackets follows from that.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from mkbuild.context import goglob
 from mkbuild.context.goglob import SYNTAX, PatternError
 from mkbuild.context.linear import ANYTHING, DIRECTORIES, REPEAT
+from mkbuild.frozen import frozen
 
 Kind = Literal["exact", "prefix", "suffix", "regex"]
 
@@ -46,7 +46,7 @@ _MOST, _DIGITS = 1000, 8
 _POSIX = re.compile(r"\[:(.*?):\]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """A pattern made ready: ``text`` is what its kind compares, or a regular expression.
 

@@ -9,7 +9,6 @@ context's own directory does not count: its mode and owner differ from checkout 
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,6 +18,7 @@ from mkbuild.errors import UserError
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import ROOT, Index, Located
 from mkbuild.filesystem.toc import Entry
+from mkbuild.frozen import frozen
 
 ORIGIN = "context"
 
@@ -146,7 +146,7 @@ def scan(
     return ContextTree(place, index, walk.statuses, digests, walk.dropped, walk.places)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Directory:
     """A directory still to be walked: its path, where it is, and what patterns matched it."""
 

@@ -6,17 +6,17 @@ known later how a word is expanded.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mkbuild.dockerfile import golang
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ONLY_STRINGS = "when using JSON array syntax, arrays must be comprised of strings only"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arguments:
     """Flags and arguments; ``json`` tells exec form, ``rest`` is ONBUILD's instruction."""
 

@@ -5,10 +5,10 @@ and the group's set-id bit, ``t`` for sticky; after ``-``, ``X`` is ``x``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 
 Change: TypeAlias = Callable[[int, bool], int]
 """From a mode (permission bits, 12 of them) and whether it is a directory's, to the new mode."""
@@ -42,7 +42,7 @@ def octal_mode(text: str) -> int | None:
     return int(text, 8)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Step:
     """``operator`` is one of ``+-X``, or the class ``ugo`` to copy from; ``bits`` is its mask."""
 

@@ -1,12 +1,13 @@
 """What a build check finds, and which checks are wanted (``# check=skip=…;error=true``)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mkbuild.dockerfile import golang, suggest
 from mkbuild.dockerfile.directives import Directives
 from mkbuild.dockerfile.instructions import Statement
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 RULES = {
@@ -38,7 +39,7 @@ EXPERIMENTAL = frozenset({"InvalidDefinitionDescription"})
 """Rules that are off unless asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing to mend: the rule, its place, what is wrong, and what to write instead."""
 
@@ -48,7 +49,7 @@ class Finding:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """Which rules count; ``error`` asks that findings fail the build."""
 

@@ -1,16 +1,17 @@
 """Builder flags of instructions: ``--name=value`` (BuildKit's bflag rules)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from mkbuild.dockerfile import suggest
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 
 Kind = Literal["bool", "text", "list"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flags:
     """The flags that an instruction was given, by name."""
 

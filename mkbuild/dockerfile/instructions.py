@@ -4,13 +4,14 @@ A :class:`Statement` is one instruction with its place; its ``body`` is one of t
 classes. Which members are expanded, and when, is the plan's business.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heredoc:
     """A here-document: ``name`` is its delimiter, ``content`` is chomped already where asked."""
 
@@ -21,7 +22,7 @@ class Heredoc:
     fd: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """A command line: JSON (exec) form in ``argv``, or shell form as one string in ``shell``.
 
@@ -34,7 +35,7 @@ class Command:
     heredocs: tuple[Heredoc, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class From:
     """FROM: ``base`` is an image, stage or named context; global ARGs are not yet expanded."""
 
@@ -43,14 +44,14 @@ class From:
     platform: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arg:
     """ARG: names with their defaults, None where there is none."""
 
     pairs: tuple[tuple[str, str | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Env:
     """ENV: names and unexpanded values; none of them sees another of the same line.
 
@@ -61,7 +62,7 @@ class Env:
     legacy: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Label:
     """LABEL: unexpanded keys and values; ``legacy`` as in ENV."""
 
@@ -69,7 +70,7 @@ class Label:
     legacy: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """RUN; ``mounts`` are the raw values of --mount, read by ``mounts.parse`` after expansion.
 
@@ -83,7 +84,7 @@ class Run:
     devices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy:
     """COPY; ``heredocs`` are sources written inline, in the order in which they stand.
 
@@ -102,7 +103,7 @@ class Copy:
     archive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Add:
     """ADD; ``unpack`` is None where not said (local archives are then unpacked, URLs are not)."""
 
@@ -118,54 +119,54 @@ class Add:
     unpack: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workdir:
     """WORKDIR."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     """USER."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Volume:
     """VOLUME."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expose:
     """EXPOSE."""
 
     ports: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cmd:
     """CMD."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entrypoint:
     """ENTRYPOINT."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthcheckNone:
     """HEALTHCHECK NONE."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthcheckCmd:
     """HEALTHCHECK CMD; times in nanoseconds, 0 where not said."""
 
@@ -177,28 +178,28 @@ class HealthcheckCmd:
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stopsignal:
     """STOPSIGNAL."""
 
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shell:
     """SHELL."""
 
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Onbuild:
     """ONBUILD: the trigger's text, as it goes into the image config."""
 
     trigger: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Maintainer:
     """MAINTAINER (deprecated)."""
 
@@ -228,7 +229,7 @@ Body: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Statement:
     """One instruction: its place, its text as written (continuations joined), Makisu's #!COMMIT.
 
@@ -243,7 +244,7 @@ class Statement:
     comments: tuple[str, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stage:
     """A stage: its FROM and what follows; ``name`` is the alias in lower case, or None."""
 
@@ -260,7 +261,7 @@ class Stage:
         return body
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dockerfile:
     """A parsed Dockerfile: directives, ARGs before the first FROM, stages.
 

@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 from mkbuild.dockerfile import golang, sizes, suggest
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 
 MountType = Literal["bind", "cache", "tmpfs", "secret", "ssh"]
 Sharing = Literal["shared", "private", "locked"]
@@ -41,7 +42,7 @@ _FLAGS = frozenset({"readonly", "readwrite", "required"})
 _UNSIGNED = 1 << 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mount:
     """One mount, expanded.
 

@@ -1,11 +1,10 @@
 """Raw instructions, as the lexer finds them: nothing is known of their meaning yet."""
 
-from dataclasses import dataclass
-
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RawHeredoc:
     """A here-document: ``raw`` is its content with the tabs that ``<<-`` removes."""
 
@@ -16,7 +15,7 @@ class RawHeredoc:
     fd: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """One instruction: lines count from 1 (0 within ONBUILD), heredocs are part of them.
 
@@ -37,7 +36,7 @@ class Node:
     commit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """A file taken apart. ``lines`` keep their ends; ``gaps`` are the last lines of instructions
     in whose continuation a blank line stands. ``line`` and ``column`` are where the text begins in

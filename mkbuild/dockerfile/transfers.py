@@ -1,17 +1,16 @@
 """COPY and ADD (Dockerfile reference, "COPY", "ADD"; Makisu's --archive)."""
 
-from dataclasses import dataclass
-
 from mkbuild.dockerfile import flags, heredoc, words
 from mkbuild.dockerfile.flags import FlagError
 from mkbuild.dockerfile.instructions import Add, Copy, Heredoc
 from mkbuild.dockerfile.node import Node
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 
 _MINIMUM = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Paths:
     sources: tuple[str, ...]
     dest: str

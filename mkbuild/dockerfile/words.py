@@ -5,10 +5,10 @@ Names are looked up in a mapping; a name that is missing is unset, which is not 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mkbuild.dockerfile import golang, pattern
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 
 MAX_SIZE = 1 << 20
 """Characters that variables may add to one text: no program can be given so long a word."""
@@ -17,7 +17,7 @@ _END = chr(0xFFFD)
 """How the end of the text is shown where a message names the character that was found."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """How a text is read.
 
@@ -33,7 +33,7 @@ class Options:
     keep_unset: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expansion:
     """A text after expansion, and the names it referred to that were set and unset."""
 

@@ -9,7 +9,6 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from mkbuild.digest import Digest
 from mkbuild.engine.lock import Pins
 from mkbuild.errors import ArchiveError, MkbuildError, PullError
 from mkbuild.execute.states import BaseLayer, States
+from mkbuild.frozen import frozen
 from mkbuild.oci import platform as platforms
 from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
 from mkbuild.oci.reference import Reference
@@ -38,7 +38,7 @@ HOUR = 3600
 Fetch = Callable[[Descriptor], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Image:
     """An image whose manifest and config are in the store; ``fetch`` brings its layers."""
 

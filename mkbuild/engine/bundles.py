@@ -1,7 +1,6 @@
 """``mkbuild cache export`` and ``import``: what a build knows, carried to another machine."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild.action import LayerRecord, StatePair
@@ -21,6 +20,7 @@ from mkbuild.engine.writing import replacing
 from mkbuild.errors import ArchiveError, UsageError
 from mkbuild.events import Reporter
 from mkbuild.execute.states import LostStateError
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import Action, Base, Node, layer_start
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import layer_pair
@@ -28,7 +28,7 @@ from mkbuild.sandbox import detect
 from mkbuild.snapshot.layerwrite import write_layer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """What an export holds. ``missing``: steps without a result, so that they are not in it."""
 

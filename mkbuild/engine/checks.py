@@ -19,6 +19,7 @@ from mkbuild.cache.settings import RemoteSettings
 from mkbuild.engine.publish import destinations
 from mkbuild.engine.request import Publishing
 from mkbuild.errors import MkbuildError, UsageError, UserError
+from mkbuild.frozen import frozen
 from mkbuild.oci import reference as references
 from mkbuild.oci.reference import Reference
 from mkbuild.plan.planner import SCRATCH
@@ -44,7 +45,7 @@ _CACHE_FIXES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One line: what was looked at, how it is, whether that will do, and the fix where not."""
 
@@ -54,7 +55,7 @@ class Check:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Use:
     """A registry that the workspace uses: by one of its repositories, and whether to push."""
 

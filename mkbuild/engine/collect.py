@@ -6,11 +6,11 @@ What a running invocation uses, or has used since it began, stays (see mkbuild.s
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild.cache.sqlite import SqliteKeyValue
 from mkbuild.engine.session import make_storage
+from mkbuild.frozen import frozen
 from mkbuild.snapshot.trees import TreeStore
 from mkbuild.store import gc
 from mkbuild.store.files import FileStore
@@ -21,7 +21,7 @@ DEFAULT_TTL = 14 * 86400
 SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """What one part of a store takes: how many things, how many bytes."""
 
@@ -30,7 +30,7 @@ class Usage:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Freed:
     """What a collection removed from one part, and what stays there."""
 

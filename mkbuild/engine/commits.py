@@ -17,13 +17,14 @@ from mkbuild.context.ignore import Ignore
 from mkbuild.engine.contexts import Contexts
 from mkbuild.engine.files import Git
 from mkbuild.errors import BuildFileError
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import CONTEXT, ContextInput
 
 _HEADER = re.compile(rb"\x01([0-9a-f]{40,64}) ((?:[0-9a-f]{40,64} ?)*)")
 _BLOCK = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Own:
     """What counts: files by their path, directories with what is left out of each."""
 

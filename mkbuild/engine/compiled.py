@@ -20,12 +20,13 @@ import marshal
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
 from mkbuild import __version__
 from mkbuild.digest import Digest
+from mkbuild.frozen import frozen
 from mkbuild.store.place import default_place
 
 DOMAIN = "mkbuild.compiled.v4"
@@ -49,7 +50,7 @@ identity = attrgetter("st_dev", "st_ino", "st_mode", "st_size", "st_mtime_ns", "
 """What a file or directory is known by; the owner is not in it, whose change a ctime tells."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """A command line: its plan's name, how its reports are shown, and what it last came to."""
 
@@ -122,7 +123,7 @@ class Walk:
         return self.directory, self.ignored, self._root, self._paths, self._identities, parts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compiled:
     """A result and what it rests on.
 
@@ -276,7 +277,7 @@ def read(path: str) -> Compiled | None:
 
 def write(plan: Compiled, path: str) -> None:
     """Write a compiled plan in one piece; raises OSError."""
-    values = {name: getattr(plan, name) for name in Compiled.__slots__}
+    values = {item.name: getattr(plan, item.name) for item in fields(plan)}
     values["walks"] = tuple(walk.row() for walk in plan.walks)
     data = marshal.dumps(values, 2)
     partial = f"{path}.{os.getpid()}"

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild import digest as digests
@@ -13,11 +12,12 @@ from mkbuild.context.scan import ContextTree, View, scan
 from mkbuild.digest import Digest
 from mkbuild.engine.compiled import Walk, identity
 from mkbuild.errors import BuildFileError, StepError, UserError
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import CONTEXT, ContextInput
 from mkbuild.store.reading import MAX_BYTES, read_limited
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context:
     """A context that has been walked, and what its .dockerignore leaves out."""
 

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mkbuild.engine.build import build
 from mkbuild.engine.gather import gather
@@ -20,12 +20,13 @@ from mkbuild.engine.report import Report
 from mkbuild.engine.request import BuildRequest
 from mkbuild.errors import CancelledError, MkbuildError
 from mkbuild.events import Event, Reporter, RunStarted, StepFinished
+from mkbuild.frozen import frozen
 from mkbuild.progress.calm import CalmReporter
 from mkbuild.progress.choose import Mode, Streams, choose
 from mkbuild.sandbox import syscalls
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """What to build, how to report; ``arguments`` are those of the watch, for the log."""
 
@@ -35,7 +36,7 @@ class Job:
     verbose: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cycle:
     """How a build ended: its error, digests by target, how long it took.
 

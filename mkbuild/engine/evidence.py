@@ -8,7 +8,7 @@ is resolved each time, or a file that was changed while or shortly before the bu
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from mkbuild.events import (
     TargetFinished,
 )
 from mkbuild.execute.filestep import remote_sources
+from mkbuild.frozen import frozen
 from mkbuild.oci import reference as references
 from mkbuild.plan.actions import AddStep
 from mkbuild.registry.standing import Tag
@@ -55,7 +56,7 @@ class _DoubtError(Exception):
     """Something that the build looked at may have changed meanwhile, or could not be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Witness:
     """What a build that is over leaves behind; ``began``: in ns since 1970, before it looked.
 

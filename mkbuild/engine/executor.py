@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -18,6 +17,7 @@ from mkbuild.execute.run import Runner
 from mkbuild.execute.states import LostStateError, States
 from mkbuild.filesystem.blacklist import without
 from mkbuild.filesystem.diff import Diff
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import Action, Base, Node, RunBody, inputs, layer_start
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import Policy, layer_pair
@@ -46,7 +46,7 @@ COMPRESSIONS = {
 """What a target's ``compression`` means."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepReport:
     """How one step of an image came about, for reports."""
 

@@ -2,17 +2,17 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mkbuild.engine.invocation import Invocation
 from mkbuild.engine.log import Log, Record
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import Platform
 from mkbuild.plan.actions import Action, walk
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """A failed step: the command line of its build, where it stands, what the record says of it.
 
@@ -30,7 +30,7 @@ class Failure:
         return f"{self.place}: {self.text.splitlines()[0]}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A failed step as it is planned today; ``changed`` says what is not as it was, or nothing."""
 

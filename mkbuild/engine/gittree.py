@@ -5,13 +5,13 @@ import posixpath
 import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from mkbuild.context.scan import Item, View
 from mkbuild.engine.repository import GITLINK, SYMLINK, Entry, Repository
 from mkbuild.errors import UsageError
+from mkbuild.frozen import frozen
 
 
 class GitTree:
@@ -178,7 +178,7 @@ def _is_directory(place: str) -> bool:
     return found.is_dir() and not found.is_symlink()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Seen:
     """An entry of a viewed directory (mkbuild.context.scan.Item)."""
 

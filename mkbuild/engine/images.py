@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mkbuild import digest as digests
 from mkbuild.action import LayerRecord
@@ -11,13 +11,14 @@ from mkbuild.buildfile.target import Target
 from mkbuild.cache.protocol import KeyValue, Record
 from mkbuild.digest import Digest
 from mkbuild.engine.executor import StepReport
+from mkbuild.frozen import frozen
 from mkbuild.oci import mutate
 from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest
 from mkbuild.plan.image import PlannedImage, StateOf
 from mkbuild.store.protocol import BlobStore
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuiltImage:
     """One image of one platform; its config and manifest are in the store.
 
@@ -34,7 +35,7 @@ class BuiltImage:
     steps: tuple[StepReport, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuiltTarget:
     """A target's image: one manifest, or an index of several platforms, in order."""
 

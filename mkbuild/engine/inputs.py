@@ -3,13 +3,13 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from mkbuild.context.ignore import Ignore
 from mkbuild.engine.evidence import globbed
 from mkbuild.errors import StepError
 from mkbuild.execute.match import compiled
+from mkbuild.frozen import frozen
 
 _EDITORS = re.compile(r".*~|#.*#|\.#.*|\..*\.sw[a-z]|4913|\.DS_Store|\.~lock\..*")
 """Names of files that editors keep beside the one that is edited: they are no saves."""
@@ -18,7 +18,7 @@ Pattern = tuple[str, ...]
 """A path of a context by its components, which may hold wildcards; empty: all of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watched:
     """A context: its real directory, text of its ignore file, and what steps read of it."""
 
@@ -49,7 +49,7 @@ def _meet(pattern: Pattern, parts: list[str]) -> bool:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inputs:
     """All that a build read of this machine, or looked for in vain; paths are absolute.
 

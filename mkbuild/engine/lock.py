@@ -6,7 +6,7 @@ resolved; a URL whose bytes are others than the pinned ones is an error.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mkbuild.buildfile import yaml as nodes
 from mkbuild.digest import Digest
 from mkbuild.errors import BuildFileError, DriftError
 from mkbuild.execute.gitref import is_commit
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
 from mkbuild.oci.reference import Reference
@@ -31,7 +32,7 @@ _HEADER = """\
 _UPDATE = "mkbuild lock brings it up to date"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lock:
     """What is pinned.
 

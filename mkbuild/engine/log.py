@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from mkbuild.errors import UsageError
+from mkbuild.frozen import frozen
 
 VERSION = 3
 KEPT = 100
@@ -30,7 +30,7 @@ _ABANDONED = 3600
 """Seconds after which nobody is still writing a record: its process was killed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One run, read back: ``document`` as it was written."""
 
@@ -48,7 +48,7 @@ class Record:
         return [known[key] for key in self.document["order"].get(label, ()) if key in known]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """One run of the log: ``seconds`` it took, and its record.
 

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mkbuild.action import ActionKey, LayerRecord, StatePair
@@ -12,6 +11,7 @@ from mkbuild.cache.tiered import TieredCache
 from mkbuild.engine.resolution import Resolution, Work
 from mkbuild.errors import DriftError, UsageError
 from mkbuild.events import Status
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import Action, Node, walk
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.keys import layer_pair
@@ -19,7 +19,7 @@ from mkbuild.plan.keys import layer_pair
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreviewedStep:
     """One step: ``bytes`` of the layer that ends with it, ``seconds`` that it took when it ran.
 
@@ -38,7 +38,7 @@ class PreviewedStep:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Preview:
     """The steps that each selected target needs, in order."""
 

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from mkbuild.digest import Digest
 from mkbuild.engine.request import Publishing
 from mkbuild.errors import MkbuildError, PublishError
 from mkbuild.events import Event, Message, Published
+from mkbuild.frozen import frozen
 from mkbuild.oci import reference as references
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.oci.reference import Reference
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _PARALLEL = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Publication:
     """A document that some names are to stand for; ``provide`` brings blobs that are not here.
 

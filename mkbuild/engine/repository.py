@@ -8,17 +8,17 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.errors import UsageError
+from mkbuild.frozen import frozen
 
 GITLINK, SYMLINK = "160000", "120000"
 """Modes of submodules and symlinks, as git writes them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A file of a commit: ``mode`` as git writes it, ``name`` is the hash of its contents."""
 

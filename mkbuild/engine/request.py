@@ -1,7 +1,7 @@
 """What one invocation of ``build`` (or of a relative: plan, why, verify, watch) was asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from mkbuild.buildfile.target import (
@@ -12,13 +12,14 @@ from mkbuild.buildfile.target import (
     Secret,
     Ssh,
 )
+from mkbuild.frozen import frozen
 
 ModifyfsChoice: TypeAlias = Literal["false", "true", "force"]
 SandboxMode: TypeAlias = Literal["auto", "namespace", "chroot", "modifyfs"]
 CompressionChoice: TypeAlias = Literal["gzip", "zstd", "none", "speed", "size"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkspaceInput:
     """Targets of a workspace.
 
@@ -33,7 +34,7 @@ class WorkspaceInput:
     since: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DockerfileInput:
     """A lone Dockerfile: ``context`` is an absolute directory, or a git URL (checked).
 
@@ -53,7 +54,7 @@ class DockerfileInput:
     replicas: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changes:
     """What flags change in every selected target; None and empty leave it as it is declared."""
 
@@ -68,7 +69,7 @@ class Changes:
     preserve_root: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Publishing:
     """Where results go besides the local store.
 
@@ -89,7 +90,7 @@ class Publishing:
     junit: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheFlags:
     """Caches named on the command line; ttl in seconds, None for what the build file says."""
 
@@ -104,7 +105,7 @@ class CacheFlags:
     http_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sources:
     """How bases and other remote inputs are had.
 
@@ -119,7 +120,7 @@ class Sources:
     registry_config: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Behaviour:
     """How the build runs. ``jobs``: slots. ``question``: only tell whether all is up to date.
 
@@ -140,7 +141,7 @@ class Behaviour:
     allow: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildRequest:
     """One invocation. All paths are absolute; ``storage`` holds store, cache and snapshots."""
 

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from mkbuild.buildfile.target import Resources
 from mkbuild.context.scan import ContextTree
@@ -15,6 +14,7 @@ from mkbuild.execute.rootfs import Disk
 from mkbuild.execute.run import Runner, RunSettings
 from mkbuild.execute.states import States
 from mkbuild.execute.takeover import Takeover
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import ContextInput
 from mkbuild.plan.keys import Policy
 from mkbuild.sandbox import detect, resolv
@@ -25,7 +25,7 @@ from mkbuild.sandbox.spec import Sandbox
 from mkbuild.schedule.machine import slots_held
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Made:
     """A runner, its sandbox, and what that took over."""
 

@@ -3,11 +3,11 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mkbuild.errors import MkbuildError, UserError
+from mkbuild.frozen import frozen
 
 if TYPE_CHECKING:
     from watchfiles import Change
@@ -19,7 +19,7 @@ _READY = 200
 _LIMIT = "sysctl -w fs.inotify.max_user_watches=524288, as root, or a smaller context"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Saved:
     """Paths at which something came, changed or went; what came and went at once is left out."""
 

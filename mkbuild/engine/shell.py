@@ -7,7 +7,7 @@ directory, mounts, network. Nothing that it changes is kept.
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +22,7 @@ from mkbuild.errors import SandboxError, UsageError
 from mkbuild.events import Reporter
 from mkbuild.execute.shells import find_shell
 from mkbuild.filesystem.index import Index
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import Action, RunBody, inputs
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.place import Place
@@ -37,7 +38,7 @@ _RUN_IT = b'eval "$MKBUILD_STEP"\n'
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Where:
     """Which state is wanted, of one target.
 
@@ -51,7 +52,7 @@ class Where:
     stage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class What:
     """What runs there: words, or a text for SHELL; neither: an interactive shell.
 
@@ -68,7 +69,7 @@ class What:
         return not (self.words or self.text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Console:
     """Where everything goes: reports, what is to be told before, output, keys."""
 
@@ -78,7 +79,7 @@ class Console:
     relay: Relay | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Spot:
     """A place in a target's Dockerfile; ``title`` and ``notes`` are for the user."""
 

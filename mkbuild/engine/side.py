@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mkbuild.buildfile.target import Target
 from mkbuild.digest import Canonical
 from mkbuild.engine.resolution import Resolution, Work
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import Base, ContextInput, RunBody, sources
 from mkbuild.plan.image import PlannedImage
 from mkbuild.plan.sides import BaseImage, Image, Side, Step
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """What a side is told of besides steps.
 

@@ -1,7 +1,7 @@
 """``mkbuild verify``: builds images once more, from nothing, and compares them bit for bit."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mkbuild.engine.build import wanted_labels
@@ -14,12 +14,13 @@ from mkbuild.engine.workspace import Selected, open_workspace
 from mkbuild.errors import BuildError, CancelledError
 from mkbuild.events import Reporter
 from mkbuild.filesystem.toc import Entry, Toc
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import Descriptor
 from mkbuild.sandbox import detect
 from mkbuild.snapshot import layerread
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What became of one image: its digests in both builds, and the first thing that differs."""
 

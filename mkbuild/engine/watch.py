@@ -18,7 +18,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -29,13 +28,14 @@ from mkbuild.engine.inputs import Inputs
 from mkbuild.engine.saves import Saved, Saves
 from mkbuild.engine.workspace import open_workspace
 from mkbuild.errors import CancelledError, MkbuildError
+from mkbuild.frozen import frozen
 from mkbuild.sandbox import launch
 
 _PATIENCE = 10.0
 """Seconds that a cancelled build has to end by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """A build's process has ended; None where it was killed before it could tell anything."""
 
@@ -43,7 +43,7 @@ class Ended:
     cycle: Cycle | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Planned:
     """A build has a plan, and begins to run: what it rests on."""
 

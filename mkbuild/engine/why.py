@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from mkbuild.engine.session import Session
 from mkbuild.engine.side import read_side
 from mkbuild.engine.workspace import open_workspace
 from mkbuild.events import PhaseFinished, Reporter
+from mkbuild.frozen import frozen
 from mkbuild.plan import explain, settings
 from mkbuild.plan.sides import Listing, Side, Step
 from mkbuild.sandbox import detect
@@ -28,7 +29,7 @@ Verdict = Literal["same", "steps", "settings", "not-cached", "new"]
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Past:
     """What an image is compared with: a run (``name``), or a commit that somebody called so."""
 
@@ -38,7 +39,7 @@ class Past:
     commit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reason:
     """What differs at one step, and the steps from it to the image, itself included."""
 
@@ -46,7 +47,7 @@ class Reason:
     chain: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What is known of one image; ``past`` is None where it was never built.
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mkbuild.buildfile.files import Files
@@ -16,12 +16,13 @@ from mkbuild.buildfile.target import (
 from mkbuild.engine.files import DiskFiles, Git
 from mkbuild.engine.request import BuildRequest, Changes, DockerfileInput, WorkspaceInput
 from mkbuild.errors import UsageError
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 BUILD_FILE = "BUILD.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selected:
     """A workspace, and what of it is wanted, as the user said it."""
 

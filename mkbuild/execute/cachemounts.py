@@ -9,18 +9,18 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild import digest as digests
 from mkbuild.digest import Canonical
+from mkbuild.frozen import frozen
 from mkbuild.store.temp import TempArea, remove_tree
 
 Fill = Callable[[Path], None]
 """Writes the first content of a new cache directory (``from=``) into an empty one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheMount:
     """What makes a cache directory itself."""
 

@@ -2,7 +2,6 @@
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Self
 
 from mkbuild.errors import StepError
@@ -13,6 +12,7 @@ from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Source
 from mkbuild.filesystem.index import Located
 from mkbuild.filesystem.toc import Entry
+from mkbuild.frozen import frozen
 
 DIRECTORY_MODE = 0o755
 
@@ -20,7 +20,7 @@ Mode = Callable[[int, bool], int]
 """From permission bits and whether it is a directory to the bits that --chmod makes of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Destination:
     """Where to: ``path`` clean and relative to the root; ``directory``: written as one (``x/``)."""
 
@@ -35,7 +35,7 @@ class Destination:
         return cls(path, directory or not path)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attributes:
     """What becomes of the attributes of sources.
 

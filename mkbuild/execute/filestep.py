@@ -7,7 +7,7 @@ where no cache knows the answer, :func:`perform` gives the diff.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -29,12 +29,13 @@ from mkbuild.filesystem.diff import ContentOf, Diff, DiffBuilder, Source
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.source import SourceTree
 from mkbuild.filesystem.toc import Entry
+from mkbuild.frozen import frozen
 from mkbuild.plan.actions import AddStep, CopyStep, FileStep, WorkdirStep
 
 __all__ = ["Inputs", "Times", "fetch", "key_part", "perform", "remote_sources", "selected"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inputs:
     """What a step reads from.
 
@@ -52,7 +53,7 @@ class Inputs:
     parent: SourceTree | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Group:
     """Sources of one kind in a row: what they select, and how it is taken.
 

@@ -6,10 +6,11 @@ Written as the reference reads them: a URL whose path ends in ``.git``, ``git://
 
 import re
 import urllib.parse
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mkbuild.errors import StepError
 from mkbuild.execute.select import normalize
+from mkbuild.frozen import frozen
 
 _PROTOCOL = re.compile(r"([a-zA-Z0-9]+)://")
 _SCP = re.compile(r"([a-zA-Z0-9_-]+@[a-zA-Z0-9.-]+:[^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
@@ -18,7 +19,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TRUE, _FALSE = {"", "1", "t", "true"}, {"0", "f", "false"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitRef:
     """A repository, and what of it is meant.
 

@@ -5,13 +5,13 @@ not known is root, silently; a RUN whose user is not known fails.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from mkbuild.errors import StepError
 from mkbuild.execute.place import Ids
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
+from mkbuild.frozen import frozen
 
 MAX_ID = (1 << 31) - 1
 """The largest id that the reference accepts."""
@@ -20,7 +20,7 @@ Read = Callable[[Located], bytes]
 """Reads a small file of a state."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """One line of /etc/passwd."""
 
@@ -30,7 +30,7 @@ class Account:
     home: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """One line of /etc/group."""
 
@@ -39,7 +39,7 @@ class Group:
     members: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunUser:
     """Who runs a command: ids, supplementary groups (the primary one first), home directory."""
 

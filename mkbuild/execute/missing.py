@@ -2,14 +2,14 @@
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mkbuild.errors import StepError
 from mkbuild.execute.select import normalize
 from mkbuild.filesystem.index import Index
+from mkbuild.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missing:
     """Makes the error; ``ignored``: whether .dockerignore leaves a path out."""
 

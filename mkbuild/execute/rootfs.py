@@ -7,7 +7,6 @@ of the result, which they publish.
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ from mkbuild.action import StateID
 from mkbuild.execute.states import States, tree_sources
 from mkbuild.filesystem.diff import Diff, DiffBuilder
 from mkbuild.filesystem.index import Index
+from mkbuild.frozen import frozen
 from mkbuild.snapshot import scan, upper
 from mkbuild.snapshot.materialise import write_tree
 from mkbuild.store.tocs import put_toc
@@ -23,7 +23,7 @@ COARSE_CLOCK = 5
 """CLOCK_REALTIME_COARSE (clock_gettime(2)): the clock that filesystems take their times from."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disk:
     """How trees lie on disk: with ``user.overlay`` attributes, with one owner only."""
 

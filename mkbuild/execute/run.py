@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from mkbuild.execute.takeover import ModifyfsRootfs, Takeover
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
+from mkbuild.frozen import frozen
 from mkbuild.oci import platform as platforms
 from mkbuild.plan.actions import Action, Node, RunBody, inputs
 from mkbuild.plan.keys import Policy
@@ -36,7 +37,7 @@ from mkbuild.sandbox.spec import (
 Rootfs: TypeAlias = OverlayRootfs | TreeRootfs | ModifyfsRootfs
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunSettings:
     """What all RUNs of a build share.
 
@@ -60,7 +61,7 @@ class RunSettings:
     limits: Callable[[str], tuple[Limits, Places]] = lambda _: (Limits(), Places())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunResult:
     """What a RUN changed, and whether that may differ from what another machine gets."""
 

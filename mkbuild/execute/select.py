@@ -6,7 +6,6 @@ resolved through symlinks inside the tree, and a directory stands for what it ho
 
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mkbuild import digest as digests
@@ -17,6 +16,7 @@ from mkbuild.execute import match
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.source import SourceTree
+from mkbuild.frozen import frozen
 
 CAPABILITY = "security.capability"
 """The only extended attribute that reaches a layer."""
@@ -50,7 +50,7 @@ class Pick(NamedTuple):
         return self.parts[0].located
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filters:
     """``--exclude`` patterns, and whether ``--parents`` keeps the directories above."""
 
@@ -58,7 +58,7 @@ class Filters:
     parents: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """All that some sources mean, in their order; ``contents``: digests by path in the tree."""
 

@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +20,7 @@ from mkbuild.errors import BuildError, StepError
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Toc
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import Descriptor
 from mkbuild.plan.keys import COMPRESSIONS, layer_pair, next_state
 from mkbuild.snapshot import merge
@@ -38,7 +38,7 @@ class LostStateError(BuildError):
         self.state = state
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BaseLayer:
     """A layer of an image from outside."""
 
@@ -71,7 +71,7 @@ class Layers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Step:
     """How a state comes about: by a diff of ours, or by a layer of a base."""
 

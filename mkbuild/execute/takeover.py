@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from mkbuild.execute.states import States
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index
+from mkbuild.frozen import frozen
 from mkbuild.snapshot import lay, scan
 from mkbuild.snapshot.lay import Source
 from mkbuild.snapshot.materialise import write_tree
@@ -29,7 +29,7 @@ from mkbuild.store.temp import TempArea, sweep
 _NEVER = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """What is left alone: real paths, relative to the tree; no image may have something there.
 

@@ -1,9 +1,9 @@
 """Which mtimes the entries of a file step get."""
 
-from dataclasses import dataclass
+from mkbuild.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Times:
     """Times in whole seconds since 1970.
 

@@ -6,12 +6,13 @@ mtime: so the same change is the same diff, whichever sandbox or copy made it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry, Toc
+from mkbuild.frozen import frozen
 
 Source: TypeAlias = str | bytes
 """Where a regular file's bytes are: the path of a file on this machine, or the bytes themselves.
@@ -20,7 +21,7 @@ No :class:`pathlib.Path`: there are as many as files, and each would cost what r
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diff:
     """A canonical diff; ``sources`` maps the raw SHA-256 of each regular file to its bytes.
 

@@ -10,12 +10,13 @@ import base64
 import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple, TypeVar
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError
+from mkbuild.frozen import frozen
 
 DIRECTORY, FILE, SYMLINK, CHAR, BLOCK, FIFO = "d", "f", "l", "c", "b", "p"
 HARDLINK, WHITEOUT = "h", "w"
@@ -54,7 +55,7 @@ class Entry(NamedTuple):
     opaque: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Toc:
     """Entries sorted by path components, and the contents of :data:`EMBEDDED` files among them."""
 

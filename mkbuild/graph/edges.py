@@ -1,12 +1,12 @@
 """Edges between targets, with the proof of each: file, line, and what was expanded."""
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mkbuild.buildfile.names import Names
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.buildfile.target import ContextSource, Target, TargetContext, Workspace
 from mkbuild.errors import DockerfileError, UserError
+from mkbuild.frozen import frozen
 from mkbuild.graph.references import Kind, Reference
 from mkbuild.location import Location
 from mkbuild.oci import reference as references
@@ -15,7 +15,7 @@ EdgeKind: TypeAlias = Kind | Literal["depends_on"]
 Via: TypeAlias = Literal["name", "tag", "context", "depends_on"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edge:
     """``source`` needs ``target`` (labels).
 
@@ -45,7 +45,7 @@ class Edge:
         return f"{self.location}: {self.text}{note}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outside:
     """A name that a target takes from outside the workspace: an image, layout, directory or git."""
 

@@ -17,12 +17,12 @@ operator stands where a term could not go on: ``a - b``, while ``a-b`` is a name
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.buildfile.target import Target, Workspace
 from mkbuild.errors import UsageError
+from mkbuild.frozen import frozen
 from mkbuild.graph.select import select
 from mkbuild.graph.targets import TargetGraph
 
@@ -50,7 +50,7 @@ def run(text: str, workspace: Workspace, graph: TargetGraph) -> tuple[str, ...]:
     return tuple(label for label in workspace.targets if label in found)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Function:
     parameters: tuple[str, ...]
     optional: int = 0

@@ -7,12 +7,13 @@ number; a named context stands before the stage of its name.
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from mkbuild.dockerfile import mounts, parser, words
 from mkbuild.dockerfile.instructions import Arg, Copy, Dockerfile, Onbuild, Run, Stage, Statement
 from mkbuild.errors import DockerfileError, MkbuildError
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
 
@@ -21,7 +22,7 @@ Kind: TypeAlias = Literal["FROM", "COPY --from", "RUN --mount"]
 SCRATCH = "scratch"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """A name that is no stage: expanded in ``name``, as written in ``text``; its stage's number."""
 
@@ -32,7 +33,7 @@ class Reference:
     stage: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Needs:
     """The stages that are needed (numbers, ascending), and what they refer to outside."""
 
@@ -49,7 +50,7 @@ def no_triggers(name: str) -> Sequence[str]:  # noqa: ARG001 -- the Triggers sha
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Build:
     """What decides which stages are needed and what names expand to."""
 

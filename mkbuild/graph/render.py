@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from mkbuild.frozen import frozen
 from mkbuild.graph.query import kind_of
 from mkbuild.graph.targets import TargetGraph
 
@@ -13,7 +14,7 @@ _STYLE = {"FROM": "solid", "COPY --from": "dashed", "RUN --mount": "dashed", "de
 _ARROW = {"FROM": "-->", "COPY --from": "-.->", "RUN --mount": "-.->", "depends_on": "-.->"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Link:
     source: str
     target: str

@@ -6,7 +6,6 @@ of these takes it away again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
@@ -14,6 +13,7 @@ from mkbuild.buildfile.names import Names, split_label
 from mkbuild.buildfile.nearest import did_you_mean
 from mkbuild.buildfile.target import Group, Workspace
 from mkbuild.errors import BuildFileError, SelectionError
+from mkbuild.frozen import frozen
 
 ALL = "all"
 DEFAULT = "default"
@@ -32,7 +32,7 @@ class Reach(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Term:
     """One selection, read: its core and what goes with it."""
 

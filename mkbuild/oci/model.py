@@ -6,11 +6,12 @@ written, never of a re-serialisation.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError
+from mkbuild.frozen import frozen
 from mkbuild.oci import mediatype, members
 from mkbuild.oci.members import Json
 
@@ -20,7 +21,7 @@ def dump(document: Json) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Platform:
     """An image's platform (image-index.md); ``variant`` and the others are empty where unset."""
 
@@ -35,7 +36,7 @@ class Platform:
         return "/".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Descriptor:
     """A typed, sized reference to content (descriptor.md)."""
 
@@ -113,7 +114,7 @@ def _object(data: bytes, what: str) -> Json:
     return document
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """An image manifest (manifest.md) with the bytes it was read from."""
 
@@ -180,7 +181,7 @@ class Manifest:
         return Descriptor(self.media_type, self.digest, len(self.raw))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """An image index (image-index.md) or docker manifest list, with its bytes."""
 
@@ -223,7 +224,7 @@ class Index:
         return Descriptor(self.media_type, self.digest, len(self.raw))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class History:
     """One line of an image's history (config.md "history")."""
 
@@ -249,7 +250,7 @@ class History:
         return document
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Healthcheck:
     """A health check (docker's image spec v1.2); times in nanoseconds, 0 means inherited."""
 
@@ -277,7 +278,7 @@ class Healthcheck:
         return document
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContainerConfig:
     """What a container of the image runs with (config.md "config", plus docker's own members).
 
@@ -351,7 +352,7 @@ def _healthcheck(document: Json) -> Healthcheck:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageConfig:
     """An image config (config.md): platform, container config, layers and history."""
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import UserError
+from mkbuild.frozen import frozen
 
 DOCKER_HUB = "docker.io"
 DEFAULT_TAG = "latest"
@@ -21,7 +22,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """A complete name of an image: at least one of ``tag`` and ``digest`` is set.
 

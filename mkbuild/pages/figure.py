@@ -1,12 +1,12 @@
 """The frame around drawn graphs: a part of a page with its tools, its legend and its details."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from mkbuild.frozen import frozen
 from mkbuild.pages.markup import Child, Markup, element
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Picture:
     """A drawn graph and its name; ``overview``: it stands for many items, grouped."""
 

@@ -5,8 +5,8 @@ Pixels; x goes right, y goes down.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from mkbuild.frozen import frozen
 from mkbuild.pages.layering import Columns, Item, Pair, columns
 
 BETWEEN = 64
@@ -15,7 +15,7 @@ _PIECES = 28
 _ASPECT = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Box:
     """A node to be placed; names are unique."""
 
@@ -24,7 +24,7 @@ class Box:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a box went: its upper left corner, and its size; boxes of a column are equally wide."""
 
@@ -34,7 +34,7 @@ class Place:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """A piece of a line: a curve from (``x``, ``y``) to (``x2``, ``y2``), then level to ``x3``.
 
@@ -52,7 +52,7 @@ class Line:
     x3: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """Boxes by name, the lines between them, and the size of it all."""
 

@@ -2,9 +2,10 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 
+from mkbuild.frozen import frozen
 from mkbuild.pages.layering import Pair
 from mkbuild.pages.layout import Box, Layout, Line, Place, arrange
 from mkbuild.pages.markup import Markup, element, visible
@@ -19,7 +20,7 @@ _MOST = 34
 """Characters of a label that are shown; its title has them all."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A box: ``label`` over ``note``, with what it links to; ``kinds`` are classes of the style."""
 
@@ -31,7 +32,7 @@ class Node:
     kinds: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """A line from ``left`` to ``right``; ``kind`` is a class of the style."""
 
@@ -41,7 +42,7 @@ class Link:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Drawing:
     layout: Layout
     numbers: Mapping[str, int]

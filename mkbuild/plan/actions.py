@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from mkbuild.action import StateID
 from mkbuild.dockerfile.mounts import Mount
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
 
@@ -18,7 +19,7 @@ CONTEXT = "context"
 """Name of the main build context."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextInput:
     """A directory of files: the main context (:data:`CONTEXT`) or a named one, of one target."""
 
@@ -35,7 +36,7 @@ class Base:
     platform: Platform
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunMount:
     """A mount of a RUN: ``target`` absolute, ``source`` None where the mount reads nothing."""
 
@@ -44,7 +45,7 @@ class RunMount:
     source: "Node | ContextInput | None" = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunBody:
     """RUN: ``env`` in order, ARGs included; ``proxy`` is seen by the command and by no key.
 
@@ -65,7 +66,7 @@ class RunBody:
     args: frozenset[str] = field(default=frozenset(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CopyStep:
     """COPY, every word expanded.
 
@@ -89,7 +90,7 @@ class CopyStep:
     archive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddStep:
     """ADD, every word expanded; members as in :class:`CopyStep` and ``instructions.Add``."""
 
@@ -107,7 +108,7 @@ class AddStep:
     unpack: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkdirStep:
     """WORKDIR: ``path`` is absolute (joined to the WORKDIR before), ``user`` is USER or empty."""
 

@@ -4,17 +4,17 @@ As in BuildKit, only COPY --from and RUN --mount=from= count: FROM finds earlier
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from mkbuild.dockerfile import mounts
 from mkbuild.dockerfile.instructions import Copy, Dockerfile, Run, Stage, Statement
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 
 Find = Callable[[str], int | None]
 """Finds a stage by its name or number; None for what is no stage."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Read:
     """A statement that reads from a stage."""
 

@@ -1,9 +1,9 @@
 """What differs between a step and what it was before, in lines for people."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from mkbuild.frozen import frozen
 from mkbuild.plan.sides import BaseImage, Listing, Side, Step
 
 Json: TypeAlias = Any
@@ -13,7 +13,7 @@ _MOST_FILES = 20
 _LONGEST = 160
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pair:
     """A step and what it was."""
 

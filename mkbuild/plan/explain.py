@@ -5,13 +5,13 @@ Steps are matched by what is written in the Dockerfile; a key that did not chang
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from mkbuild.frozen import frozen
 from mkbuild.plan.differences import Pair
 from mkbuild.plan.sides import Listing, Side, Step
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cause:
     """A step whose key changed by itself: what differs, the most readable first."""
 

@@ -1,12 +1,13 @@
 """A planned image: which states make its layers, and what its config will say."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from typing import TypeAlias
 
 from mkbuild.action import StateID
 from mkbuild.digest import Digest
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import History, ImageConfig
 from mkbuild.plan.actions import Action, Base, Node
 from mkbuild.plan.history import COMMENT
@@ -15,7 +16,7 @@ StateOf: TypeAlias = Callable[[Node], StateID]
 """Tells the state of a node once it is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """A step of an image's chain; ``cut``: a layer ends here (DESIGN section 6)."""
 
@@ -23,7 +24,7 @@ class Link:
     cut: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HistoryLine:
     """A line of history; ``action`` is the step it tells of, None where it makes no layer."""
 
@@ -31,7 +32,7 @@ class HistoryLine:
     action: Action | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedImage:
     """An image before anything ran.
 

@@ -8,19 +8,20 @@ comes in as values.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mkbuild import digest as digests
 from mkbuild.action import ActionKey, StateID, StatePair
 from mkbuild.digest import Canonical, Digest
 from mkbuild.dockerfile.mounts import Mount
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import Platform
 from mkbuild.plan.actions import Action, ContextInput, RunBody
 
 VERSION = "mkbuild.action.v1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """Settings of the whole build that reach into every result.
 
@@ -37,7 +38,7 @@ class Policy:
         return [self.epoch, list(self.blacklist), self.preserve_root]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Components:
     """What a key is made of, by name, in order of how readable a difference is."""
 

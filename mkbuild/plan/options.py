@@ -1,16 +1,17 @@
 """What a plan is made with, besides the Dockerfile, and what it asks of the outside."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol, TypeAlias
 
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
 from mkbuild.plan.actions import ContextInput
 from mkbuild.plan.image import PlannedImage
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanOptions:
     """Settings of one image.
 

@@ -1,16 +1,17 @@
 """Points in a Dockerfile, where somebody wants to see what a command would find."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mkbuild.dockerfile.instructions import Command, Dockerfile, Run, Stage, Statement
 from mkbuild.errors import DockerfileError
+from mkbuild.frozen import frozen
 from mkbuild.location import Location
 
 _NOTHING = Run(Command(argv=()))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A point in a stage: before the first statement that does not end above ``line``.
 

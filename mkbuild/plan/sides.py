@@ -7,13 +7,15 @@ from functools import cached_property
 from itertools import product
 from typing import Any, TypeAlias
 
+from mkbuild.frozen import frozen
+
 _POSITION = re.compile(r"(:\d+){1,2}\Z")
 
 Listing: TypeAlias = Callable[[str], Mapping[str, str] | None]
 """Gives what a COPY selected, by the digest in its key: ``type mode content`` by path."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BaseImage:
     """An image from outside: its name, and the digest of its manifest where it is known."""
 
@@ -21,7 +23,7 @@ class BaseImage:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """A step of either side.
 
@@ -58,7 +60,7 @@ class Step:
         return self.instruction.partition("\n")[0].removesuffix("\\").rstrip()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Image:
     """An image of one platform: ``end`` is the key of its last step, or the state of its base.
 

@@ -1,15 +1,15 @@
 """Which reporter an invocation gets."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal, TextIO, assert_never
 
 from mkbuild.events import Reporter
+from mkbuild.frozen import frozen
 
 Mode = Literal["auto", "tty", "plain", "json", "quiet"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Streams:
     """Where reports go: JSON to ``out``, all others to ``err``."""
 

@@ -4,8 +4,10 @@ Pure: a record's document comes in as JSON values (mkbuild.engine.record; docs/r
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from mkbuild.frozen import frozen
 
 Kind = Literal["step", "layer", "transfer", "phase"]
 
@@ -13,7 +15,7 @@ _AROUND = "run"
 """The phase that steps and layers lie in."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bar:
     """Something that took time: ``begin`` and ``seconds`` in seconds since the run began.
 
@@ -52,7 +54,7 @@ class Bar:
                 return self.key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Timeline:
     """The bars of a run; ``seconds`` is how long the run took.
 
@@ -66,7 +68,7 @@ class Timeline:
     phases: tuple[Bar, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """One bar of the critical path.
 

@@ -9,11 +9,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from mkbuild.errors import RegistryError
+from mkbuild.frozen import frozen
 from mkbuild.registry.answer import Answer
 from mkbuild.registry.config import host_of
 from mkbuild.registry.credentials import Credentials
@@ -30,7 +31,7 @@ _CHALLENGE = re.compile(r"(?P<scheme>[A-Za-z]+)(?:\s+(?=[A-Za-z_]+\s*=)|\s*(?:,|
 _PARAMETER = re.compile(r'\s*([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)?')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """One challenge of a WWW-Authenticate header (RFC 9110, 11.6.1); the scheme in lower case."""
 
@@ -55,7 +56,7 @@ def parse_challenges(header: str) -> list[Challenge]:
     return challenges
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Token:
     value: str = field(repr=False)
     ends: float

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO
 
 from mkbuild import digest as digests
 from mkbuild.errors import ArchiveError, RegistryError
 from mkbuild.events import Transfer
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import Descriptor
 from mkbuild.registry.answer import CHUNK
 from mkbuild.registry.client import (
@@ -64,7 +64,7 @@ def download(
     job.show(finished=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlobSource:
     """Where a blob comes from: repositories to mount it from, else the store.
 

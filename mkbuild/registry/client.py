@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from http.client import responses
 from typing import Any, TypeVar
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import RegistryError
+from mkbuild.frozen import frozen
 from mkbuild.oci import mediatype
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.registry.answer import Answer
@@ -51,7 +52,7 @@ def push_scope(repository: str) -> str:
     return f"repository:{repository}:pull,push"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One question to a registry: ``what`` names it in messages, ``expect`` its good answers."""
 

@@ -6,18 +6,19 @@ Everything here takes plain mappings and gives values; nothing reads a file.
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
 from mkbuild.errors import UserError
+from mkbuild.frozen import frozen
 from mkbuild.oci.reference import DOCKER_HUB
 
 LAYOUT_MIRROR = "oci-layout:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistrySettings:
     """How to talk to one registry.
 
@@ -52,7 +53,7 @@ class RegistrySettings:
     push_chunk: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rule:
     """Settings given for a registry, and the repositories that match a pattern."""
 
@@ -61,7 +62,7 @@ class _Rule:
     given: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Registries:
     """Settings of every registry; later rules override earlier ones, setting by setting."""
 

@@ -13,11 +13,12 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from mkbuild.errors import RegistryError
+from mkbuild.frozen import frozen
 from mkbuild.oci.reference import DOCKER_HUB
 from mkbuild.registry.config import RegistrySettings, canonical_registry
 
@@ -26,7 +27,7 @@ _HUB_KEY = "https://index.docker.io/v1/"
 _NOT_FOUND = ("credentials not found", "no credentials", "not logged in")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """What a registry may be told: a name and a password, or one of the tokens."""
 

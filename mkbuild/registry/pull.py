@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias, TypeVar
 
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError, MkbuildError, PullError, RegistryError
 from mkbuild.events import Message
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
 from mkbuild.oci.platform import matches, select
 from mkbuild.oci.reference import Reference
@@ -27,7 +28,7 @@ _PARALLEL = 6
 _MAX_NESTING = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoteImage:
     """An image for one platform; its manifest and config are in the store, layers may not be.
 

@@ -7,11 +7,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mkbuild.digest import Digest
 from mkbuild.errors import CancelledError
 from mkbuild.events import Published, Transfer
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.oci.reference import Reference
 from mkbuild.registry import blobs
@@ -25,7 +26,7 @@ _WORTH_STREAMING = 4 << 20
 """From this size on, a layer's upload begins before its end: in bytes, compressed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PushImage:
     """What is pushed: a manifest, or an index with its manifests.
 
@@ -44,7 +45,7 @@ class PushImage:
         return (self.document,) if isinstance(self.document, Manifest) else self.manifests
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pushed:
     """What a push moved: blobs by how they got there, bytes uploaded."""
 

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from mkbuild.errors import RegistryError
 from mkbuild.events import Transfer
+from mkbuild.frozen import frozen
 from mkbuild.oci.model import Descriptor
 from mkbuild.registry.answer import CHUNK, Answer
 from mkbuild.registry.client import (
@@ -40,7 +40,7 @@ def exists(client: Client, repository: str, descriptor: Descriptor) -> bool:
     return answer.status == OK and (length is None or length == str(descriptor.size))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """An upload that a registry has begun: where it goes on, and its smallest chunk in bytes."""
 

@@ -2,11 +2,11 @@
 
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from mkbuild.errors import SandboxError
+from mkbuild.frozen import frozen
 from mkbuild.sandbox import limits, seccomp, syscalls, userns
 from mkbuild.sandbox.chroot import ChrootSandbox
 from mkbuild.sandbox.namespace import NamespaceSandbox
@@ -18,7 +18,7 @@ _CAP_SYS_CHROOT = 18
 _NOTHING_TO_EXECUTE = 126
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One line of the table: what was looked at, whether it is there, and what that means."""
 
@@ -27,7 +27,7 @@ class Finding:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """The sandbox taken, whether it can use overlays (else it needs whole trees), and why."""
 

@@ -13,8 +13,9 @@ import re
 import resource
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mkbuild.frozen import frozen
 from mkbuild.sandbox import cgroups, launch
 from mkbuild.sandbox.spec import Group
 
@@ -33,7 +34,7 @@ _INSTEAD = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What a RUN may use, 0 for no limit: processors, bytes of memory, processes and threads."""
 
@@ -54,7 +55,7 @@ class Limits:
         return f"it met its limit of {self.pids} processes and threads"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hierarchy:
     """A hierarchy that is mounted on ``top``, and the directory of this process's cgroup in it.
 
@@ -66,7 +67,7 @@ class Hierarchy:
     own: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where cgroups of RUNs are made: below ``parent``; ``swap``: whether swap can be limited."""
 
@@ -75,7 +76,7 @@ class Place:
     swap: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """For each controller the place of its cgroups, or why there is none."""
 

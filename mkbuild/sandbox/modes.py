@@ -1,15 +1,15 @@
 """The sandbox modes: which works here, which is taken, and what each keeps a RUN from."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from mkbuild.frozen import frozen
 from mkbuild.sandbox import container, detect, userns
 
 _NOTHING = "nothing: the container around it is the boundary"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mode:
     """A value of ``--sandbox``.
 

@@ -8,9 +8,9 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mkbuild.errors import CancelledError, SandboxError
+from mkbuild.frozen import frozen
 from mkbuild.sandbox import launch, sealed
 from mkbuild.sandbox.spec import Output, Relay, RunOutcome
 
@@ -25,7 +25,7 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """What the supervisor could not do, why, and the errno or 0."""
 

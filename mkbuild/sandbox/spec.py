@@ -1,14 +1,16 @@
 """What a RUN needs, as values: the sandbox makes it so, whatever its mode."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
+
+from mkbuild.frozen import frozen
 
 MountType = Literal["bind", "cache", "tmpfs", "secret", "ssh"]
 Network = Literal["default", "none", "host"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MountSpec:
     """One mount of a RUN.
 
@@ -35,7 +37,7 @@ class MountSpec:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """A cgroup of one RUN: made below the directory ``parent``, with its ``files`` written first.
 
@@ -46,7 +48,7 @@ class Group:
     files: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunSpec:
     """One command in one filesystem.
 
@@ -85,7 +87,7 @@ class RunSpec:
     held: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunOutcome:
     """How a command ended: its exit status (128+n for signal n), and what the sandbox swallowed.
 

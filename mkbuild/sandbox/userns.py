@@ -11,11 +11,11 @@ Whatever is unpacked, compared or collected afterwards sees the mapped ids. Thre
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, NoReturn
 
 from mkbuild.errors import SandboxError
+from mkbuild.frozen import frozen
 from mkbuild.sandbox import syscalls
 
 _CAP_SETGID, _CAP_SETUID, _CAP_SYS_ADMIN = 6, 7, 21
@@ -31,7 +31,7 @@ class Range(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserNamespace:
     """What :func:`enter` did: the mode, the two maps (empty for root), and why it was this mode."""
 

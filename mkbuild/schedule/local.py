@@ -4,15 +4,16 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from queue import Empty, SimpleQueue
 
 from mkbuild.errors import CancelledError
+from mkbuild.frozen import frozen
 from mkbuild.schedule import machine
 from mkbuild.schedule.machine import Cancel, Command, Done, Extended, Failed, Node, Skip, Start
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class More:
     """What a node returns that found out that there is more to do; see ``machine.Extended``."""
 
@@ -20,7 +21,7 @@ class More:
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """How a run ended: every node is in one of the four, in the order in which it ended."""
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, assert_never
 
+from mkbuild.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Node:
     """One piece of work.
 
@@ -25,14 +27,14 @@ class Node:
     cost: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """A started node has succeeded."""
 
     node: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """A started node has failed (or was cancelled).
 
@@ -43,7 +45,7 @@ class Failed:
     deferred: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Extended:
     """A started node found out that there is more to do.
 
@@ -56,7 +58,7 @@ class Extended:
     needs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interrupted:
     """The user wants to stop: nothing new starts, what runs is cancelled."""
 
@@ -64,14 +66,14 @@ class Interrupted:
 Event: TypeAlias = Done | Failed | Extended | Interrupted
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """Begin to run a node."""
 
     node: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skip:
     """A node will not run: ``because`` names the failed node, empty after an interruption."""
 
@@ -79,7 +81,7 @@ class Skip:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cancel:
     """End a running node early; it still reports Failed (or Done)."""
 

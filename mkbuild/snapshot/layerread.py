@@ -7,7 +7,6 @@ that is unpacked in a root of its own.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +15,7 @@ from mkbuild.errors import BuildError, StepError
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry, Toc
+from mkbuild.frozen import frozen
 from mkbuild.snapshot import contents, xattrs
 from mkbuild.snapshot.compression import open_decompressed
 from mkbuild.snapshot.layerview import IMPLICIT, OWN, LayerView, Limits
@@ -35,7 +35,7 @@ _TYPES = {
 _WHITEOUT, _OPAQUE, _AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerContent:
     """What a layer holds.
 

@@ -6,13 +6,13 @@ Every path is cleaned and resolved in the view; only what comes out of that reac
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from mkbuild.errors import ArchiveError, StepError
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry
+from mkbuild.frozen import frozen
 from mkbuild.snapshot import contents
 from mkbuild.snapshot.treewriter import TreeWriter
 
@@ -24,7 +24,7 @@ _MAX_LINK = 4095
 _MAX_PATH = 1 << 14
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What an archive may be at most: bytes decompressed, entries, bytes of all paths together.
 

@@ -9,12 +9,12 @@ import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from mkbuild.action import LayerRecord
 from mkbuild.digest import Digest
 from mkbuild.filesystem.diff import Diff
+from mkbuild.frozen import frozen
 from mkbuild.oci import mediatype
 from mkbuild.snapshot import tarwriter
 from mkbuild.store.protocol import BlobStore, BlobWriter
@@ -35,7 +35,7 @@ Algorithm = Literal["gzip", "zstd", "none"]
 Level = Literal["speed", "default", "size"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compression:
     """How a layer is compressed; part of no key."""
 

@@ -7,13 +7,13 @@ every sandbox.
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff, DiffBuilder, Source
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry
+from mkbuild.frozen import frozen
 from mkbuild.snapshot import contents, xattrs
 from mkbuild.snapshot.directories import Directories
 
@@ -26,7 +26,7 @@ ReadBase = Callable[[Located], str]
 """Finds the file that holds the bytes of a regular file of the state below."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Times:
     """What becomes of times: those at or after the step's start are set to the epoch.
 

@@ -16,12 +16,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from mkbuild import digest as digests
 from mkbuild.filesystem.diff import Diff
+from mkbuild.frozen import frozen
 from mkbuild.snapshot.materialise import write_tree
 from mkbuild.store.locks import shared, try_exclusive
 from mkbuild.store.temp import TempArea, sweep
@@ -35,7 +35,7 @@ class Kept(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Temp:
     """A tree being written: ``tree`` is an empty directory."""
 

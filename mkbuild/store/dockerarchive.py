@@ -7,11 +7,11 @@ both point at the same blobs. Layers stay compressed, as every reader accepts.
 import json
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mkbuild.errors import ArchiveError
+from mkbuild.frozen import frozen
 from mkbuild.oci import mediatype, mutate
 from mkbuild.oci.model import Descriptor, ImageConfig, Manifest
 from mkbuild.store import layout
@@ -45,7 +45,7 @@ def write(stream: BinaryIO, images: Sequence[LayoutImage], store: BlobStore) -> 
         layout.write_layout(sink, images, store)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedImage:
     """An image read from an archive: its blobs are in the store; ``names`` as the archive has."""
 

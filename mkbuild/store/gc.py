@@ -13,10 +13,10 @@ is here, and loses it while running. A minute is taken off B for clocks that are
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError
+from mkbuild.frozen import frozen
 from mkbuild.oci import mediatype
 from mkbuild.oci.model import Index, Manifest
 from mkbuild.store.files import FileStore
@@ -28,7 +28,7 @@ SECOND = 1_000_000_000
 _SLACK = 60 * SECOND
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Collected:
     """What a collection did: blobs and bytes removed, and what stays."""
 

@@ -2,14 +2,14 @@
 
 import sys
 import threading
-from dataclasses import dataclass
 
 from mkbuild.digest import Digest
+from mkbuild.frozen import frozen
 
 _NOBODY = sys.maxsize
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Whole:
     """What is known of a blob when its last byte is written."""
 

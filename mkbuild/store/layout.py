@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError, PullError
+from mkbuild.frozen import frozen
 from mkbuild.oci import mediatype
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.store.protocol import BlobStore
@@ -27,7 +28,7 @@ _MAX_DOCUMENT = 4 << 20
 """Largest manifest, index or config, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """An image layout directory, read only. Nothing is opened before it is asked for."""
 
@@ -171,7 +172,7 @@ def _names(manifest: Descriptor) -> set[str]:
     return names - {""}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayoutImage:
     """An image (or index of images) to be written, with the names it gets in the layout.
 

@@ -7,19 +7,19 @@ other.
 """
 
 import re
-from dataclasses import dataclass
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError
 from mkbuild.filesystem import toc as tocs
 from mkbuild.filesystem.toc import Toc
+from mkbuild.frozen import frozen
 from mkbuild.store.protocol import BlobStore
 
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TocParts:
     """The digests of the two blobs that make a TOC."""
 
