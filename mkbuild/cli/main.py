@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from mkbuild.engine import compiled
@@ -22,12 +23,14 @@ def console() -> NoReturn:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 -- to the end
-    status = main()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        status = status or 1
+    status = _INTERRUPTED  # a second time, while the first was dealt with, ends it at once
+    with suppress(KeyboardInterrupt):
+        status = main()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:
+            status = status or 1
     os._exit(status)
 
 
@@ -61,7 +64,7 @@ def _run(args: list[str], last: compiled.Compiled | None) -> int:
         asked = (compiled.name_of(args), last)
         status = root.main(args, prog_name="mkbuild", standalone_mode=False, obj=asked)
     except click.Abort:
-        return _INTERRUPTED
+        return _interrupted()
     except click.ClickException as error:
         error.show()
         return _USAGE
@@ -73,7 +76,8 @@ def _failed(error: Exception, args: list[str]) -> int:
     from mkbuild.cli import errors
     from mkbuild.errors import CancelledError, MkbuildError
 
-    if isinstance(error, CancelledError):
+    # Python wraps what interrupts the making of a class, as while a module is imported.
+    if isinstance(error, CancelledError) or isinstance(error.__cause__, KeyboardInterrupt):
         return _interrupted()
     told = error if isinstance(error, MkbuildError) else errors.of_the_machine(error)
     if told is not None and told.exit_code != errors.INTERNAL:

@@ -132,6 +132,7 @@ class Invocation:
         """Of each step that this attempt began without a result for."""
         self.comparison = Comparison(session, request, self.planning, self.bases, self.contexts)
         self._made: Made | None = None
+        self._cancelled = False
         # With a cache in a registry its layers go there by themselves, and are mounted from there.
         goals = {} if self.homes else places(self.targets, request.publishing)
         self.early = EarlyPush(lambda: self.registries.pusher(session.store), goals, session.emit)
@@ -341,6 +342,9 @@ class Invocation:
                     self.targets[label].resources, self.request.behaviour.jobs
                 ),
             )
+            # Asked only now: an interruption while it was made found nothing to end.
+            if self._cancelled:
+                self._made.sandbox.cancel()
         return self._made.runner
 
     def _take_over(self) -> Takeover:
@@ -350,6 +354,7 @@ class Invocation:
         return take_over(self.request, root, self.targets, self.session.warn)
 
     def _cancel(self) -> None:
+        self._cancelled = True
         if self._made is not None:
             self._made.sandbox.cancel()
 

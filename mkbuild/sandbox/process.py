@@ -4,6 +4,7 @@ import io
 import marshal
 import os
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -197,6 +198,9 @@ def _outcome(said: bytes, returncode: int) -> RunOutcome:
                 outcome = RunOutcome(status, lossy, tuple(str(name) for name in reached))
             case _:
                 raise AssertionError(message)
+    if outcome is None and -returncode in (signal.SIGINT, signal.SIGTERM):
+        # What a terminal sends to all of its processes also meets those that are only beginning.
+        raise CancelledError("cancelled")
     if outcome is None:
         raise SandboxError(
             f"the sandbox's supervisor ended without a report (status {returncode})",

@@ -1,6 +1,5 @@
 """Ctrl-C: the build ends, and nothing of it stays."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bases import bases
+from tests.support.command import Mkbuild, registries
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.root
@@ -20,12 +19,9 @@ def test_a_signal_ends_the_build(tmp_path: Path, number: signal.Signals) -> None
     (tmp_path / "context" / "Dockerfile").write_text(
         "FROM busybox:stable\nRUN echo started as $$; exec sleep 1000\n"
     )
-    registries = tmp_path / "registries.json"
-    mirror = f"oci-layout:{bases('busybox')}"
-    registries.write_text(json.dumps({"docker.io": {"mirrors": [mirror]}}))
     command = [
         *(sys.executable, "-m", "mkbuild", "build", "./context", "--progress", "plain"),
-        *("--storage", str(tmp_path / "store"), "--registries", str(registries)),
+        *("--storage", str(tmp_path / "store"), "--registries", str(registries(tmp_path))),
     ]
     env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/"}
     with subprocess.Popen(
@@ -46,6 +42,15 @@ def test_a_signal_ends_the_build(tmp_path: Path, number: signal.Signals) -> None
     assert rest.endswith("interrupted\n")
     assert [pid for pid in inside if runs(pid)] == []
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_a_signal_before_the_first_sandbox_is_made_is_not_missed(tmp_path: Path) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text("FROM busybox:stable\nRUN exec sleep 1000\n")
+    mkbuild = Mkbuild(tmp_path, tmp_path / "store", registries(tmp_path))
+    done = mkbuild.interrupt("build", "./context", "--progress", "plain", at="context > ")
+    assert done.returncode == 130
+    assert done.stderr.endswith("interrupted\n")
 
 
 def children(pid: int) -> set[int]:

@@ -41,3 +41,22 @@ def test_the_process_ends_with_all_that_was_written(line: str, status: int, outp
     command = ["bash", "-o", "pipefail", "-c", line, "bash", sys.executable, "-m", "mkbuild"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stdout) == (status, output)
+
+
+@pytest.mark.parametrize(
+    ("place", "raised", "message"),
+    [
+        ("main, 'main'", "KeyboardInterrupt()", ""),
+        ("main.compiled, 'replay'", "KeyboardInterrupt()", "interrupted\n"),
+        ("main.compiled, 'replay'", "RuntimeError() from KeyboardInterrupt()", "interrupted\n"),
+    ],
+)
+def test_an_interruption_of_anything_is_no_bug(place: str, raised: str, message: str) -> None:
+    code = (
+        "from mkbuild.cli import main\n"
+        f"def planted(*_): raise {raised}\n"
+        f"setattr({place}, planted)\n"
+        "main.console()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, message)
