@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mkbuild.engine.recordshape import is_record
 from mkbuild.errors import UsageError
 from mkbuild.frozen import frozen
 
@@ -100,9 +101,10 @@ class Log:
         """Return a record; None where there is none of that name, or it cannot be read."""
         try:
             document = json.loads((self._root / f"{name}.json").read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
-        return Record(name, document) if document.get("version") == VERSION else None
+        ours = isinstance(document, dict) and document.get("version") == VERSION
+        return Record(name, document) if ours and is_record(document) else None
 
     def latest(self) -> Iterator[Record]:
         """Iterate over the records that can be read, newest first."""

@@ -14,8 +14,14 @@ from mkbuild.errors import UsageError
 
 
 def document(**members: Any) -> dict[str, Any]:
-    empty = {"order": {}, "steps": {}, "workspace": "/w"}
-    return {"version": VERSION, "seconds": 1.5, **empty, **members}
+    texts = dict.fromkeys(("started", "error", "place", "directory"), "")
+    mappings: dict[str, Any] = {
+        name: {} for name in ("git", "targets", "order", "steps", "bases", "images")
+    }
+    names = ("arguments", "wanted", "layers", "transfers", "phases", "published")
+    lists: dict[str, Any] = {name: [] for name in names}
+    own = {"version": VERSION, "seconds": 1.5, "ok": True, "workspace": "/w"}
+    return {**own, **texts, **mappings, **lists, **members}
 
 
 @pytest.fixture
@@ -117,6 +123,35 @@ def test_what_cannot_be_read_is_left_out(log: Log, tmp_path: Path) -> None:
     (tmp_path / "runs" / "20240101T000000.000-1.json").write_text("{")
     log.write("20240101T000001.000-1", document(version=VERSION - 1))
     assert log.find("latest").name == "20231114T221640.000-9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "[]",
+        "5",
+        json.dumps({"version": VERSION}),
+        *(
+            json.dumps(document(**members))
+            for members in (
+                {"steps": 5},
+                {"steps": {"x": {"target": "x"}}},
+                {"seconds": "x"},
+                {"wanted": 5},
+                {"order": {"x": [5]}},
+                {"images": {"x": {"linux/amd64": None}}},
+                {"phases": [{"name": "run", "begin": "now", "seconds": 1}]},
+            )
+        ),
+    ],
+)
+def test_a_record_that_was_edited_to_something_else_is_left_out(
+    log: Log, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "runs" / "20240101T000000.000-1.json").write_text(text)
+    assert log.find("latest").name == "20231114T221640.000-9"
+    assert log.built(["x"], "/w") == {}
 
 
 def test_a_compiled_plan_adds_its_line(log: Log, tmp_path: Path) -> None:
