@@ -9,7 +9,7 @@ answer is no: the client then asks again, and knows about redirects, logins and 
 
 import socket
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from mkbuild import __version__
 from mkbuild.oci import mediatype
@@ -29,35 +29,67 @@ class Tag(NamedTuple):
     digest: str
 
 
-def all_stand(tags: Sequence[Tag]) -> bool:
-    """Whether every tag stands for its digest, as far as could be learned."""
-    by_registry: dict[str, list[Tag]] = {}
-    for tag in tags:
-        by_registry.setdefault(tag.registry, []).append(tag)
-    try:
-        return all(_stand(registry, asked) for registry, asked in by_registry.items())
-    except OSError:
-        return False
+class Asking:
+    """Questions that are on their way: whoever asks can do something else before the answers."""
+
+    def __init__(self, tags: Sequence[Tag]) -> None:
+        """Send the first questions to each registry."""
+        by_registry: dict[str, list[Tag]] = {}
+        for tag in tags:
+            by_registry.setdefault(tag.registry, []).append(tag)
+        self._asked: list[tuple[socket.socket, list[Tag]]] = []
+        self._failed = False
+        try:
+            for registry, asked in by_registry.items():
+                connection = _connect(registry)
+                self._asked.append((connection, asked))
+                _send(connection, asked[:_BATCH])
+        except OSError:
+            self._failed = True
+
+    def stand(self) -> bool:
+        """Whether every tag stands for its digest, as far as could be learned; once only."""
+        try:
+            return not self._failed and all(_stand(*asked) for asked in self._asked)
+        except OSError:
+            return False
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        for connection, _asked in self._asked:
+            connection.close()
 
 
-def _stand(registry: str, tags: Sequence[Tag]) -> bool:
+def _connect(registry: str) -> socket.socket:
     host, _, port = registry.rpartition(":") if registry[-1] != "]" else (registry, "", "")
     if not port.isdigit():
         host, port = registry, "80"
-    with socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT) as connection:
-        for start in range(0, len(tags), _BATCH):
-            batch = tags[start : start + _BATCH]
-            connection.sendall(b"".join(map(_question, batch)))
-            received = b""
-            for tag in batch:
-                while b"\r\n\r\n" not in received:
-                    data = connection.recv(_LONGEST_ANSWER)
-                    if not data or len(received) > _LONGEST_ANSWER:
-                        return False
-                    received += data
-                answer, _, received = received.partition(b"\r\n\r\n")
-                if not _says(answer, tag.digest):
+    return socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT)
+
+
+def _send(connection: socket.socket, tags: Sequence[Tag]) -> None:
+    connection.sendall(b"".join(map(_question, tags)))
+
+
+def _stand(connection: socket.socket, tags: Sequence[Tag]) -> bool:
+    for start in range(0, len(tags), _BATCH):
+        batch = tags[start : start + _BATCH]
+        if start:
+            _send(connection, batch)
+        received = b""
+        for tag in batch:
+            while b"\r\n\r\n" not in received:
+                data = connection.recv(_LONGEST_ANSWER)
+                if not data or len(received) > _LONGEST_ANSWER:
                     return False
+                received += data
+            answer, _, received = received.partition(b"\r\n\r\n")
+            if not _says(answer, tag.digest):
+                return False
     return True
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from mkbuild.registry.standing import Tag, all_stand
+from mkbuild.registry.standing import Asking, Tag
 
 DIGEST = "sha256:" + "1" * 64
 GOOD = f"HTTP/1.1 200 OK\r\nContent-Length: 5\r\ndocker-content-digest: {DIGEST}\r\n\r\n".encode()
@@ -34,6 +34,11 @@ def registry(answer: bytes, questions: list[bytes]) -> Iterator[str]:
         thread.start()
         yield f"127.0.0.1:{listener.getsockname()[1]}"
         thread.join()
+
+
+def all_stand(tags: list[Tag]) -> bool:
+    with Asking(tags) as asking:
+        return asking.stand()
 
 
 def ask(answer: bytes, count: int = 1) -> bool:
