@@ -113,6 +113,11 @@ class Walk:
             raise PathError(f"{self}: too many levels of symbolic links")
         target = os.readlink("", dir_fd=fd)
         os.close(fd)
+        if self.names[:1] == ["proc"] and (target.startswith("/") or ":" in target):
+            # what such a link says is a path of ours (cwd, root, fd), or no path at all
+            raise PathError(
+                f"{self}: a link of the kernel's, which leads to something of a process"
+            )
         self._todo = [*target.split("/"), *self._todo]
         if target.startswith("/"):
             while len(self._fds) > 1:

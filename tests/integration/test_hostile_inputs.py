@@ -107,3 +107,17 @@ def test_compose_files_that_grow(mkbuild: Mkbuild) -> None:
         done = bare.run("init", "--from", "compose")
         assert done.returncode == 2, done.stderr
         assert "cannot read compose.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "target", ["/proc/self/cwd/x", "/proc/self/root/x", "/dev/fd/3/x", "/cwd/x", "/proc/self/fd/0"]
+)
+@pytest.mark.parametrize("sandbox", ["namespace", "chroot"])
+def test_mounts_through_links_of_the_kernel(mkbuild: Mkbuild, target: str, sandbox: str) -> None:
+    # they told of this machine's directories, which were then made in the image
+    (mkbuild.directory / "Dockerfile").write_text(
+        "FROM busybox\nRUN ln -s /proc/self/cwd /cwd\n"
+        f"RUN --mount=type=tmpfs,target={target} true\n"
+    )
+    said = refused(mkbuild, ".", "--sandbox", sandbox, status=1)
+    assert "a link of the kernel's" in said
