@@ -1,4 +1,4 @@
-"""Changes to images as functions from values to values: layers, history, manifests, variants."""
+"""Changes to images as functions from values to values: layers, manifests, variants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from mkbuild import digest as digests
 from mkbuild.digest import Digest
 from mkbuild.errors import ArchiveError
 from mkbuild.oci import mediatype
-from mkbuild.oci.model import Descriptor, History, ImageConfig, Manifest, dump
+from mkbuild.oci.model import Descriptor, Manifest, dump
 
 _TO_DOCKER = {
     mediatype.OCI_LAYER: mediatype.DOCKER_LAYER,
@@ -15,20 +15,6 @@ _TO_DOCKER = {
     mediatype.OCI_CONFIG: mediatype.DOCKER_CONFIG,
 }
 _TO_OCI = {docker: oci for oci, docker in _TO_DOCKER.items()}
-
-
-def append_layer(config: ImageConfig, diff_id: Digest, history: History) -> ImageConfig:
-    """Add a layer on top, with its line of history."""
-    return replace(
-        config,
-        diff_ids=(*config.diff_ids, diff_id),
-        history=(*config.history, replace(history, empty_layer=False)),
-    )
-
-
-def append_history(config: ImageConfig, history: History) -> ImageConfig:
-    """Add a line of history for an instruction that made no layer."""
-    return replace(config, history=(*config.history, replace(history, empty_layer=True)))
 
 
 def descriptor_of(config: bytes, *, docker: bool = False) -> Descriptor:

@@ -1,7 +1,6 @@
 """Pulling: what a reference stands for on a platform, and its blobs, each fetched once."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import TypeAlias, TypeVar
 
@@ -24,7 +23,6 @@ from mkbuild.store.protocol import BlobStore
 T = TypeVar("T")
 Failure: TypeAlias = tuple[Source, MkbuildError]
 
-_PARALLEL = 6
 _MAX_NESTING = 4
 
 
@@ -137,15 +135,6 @@ class Resolver:
 
         if not self._store.has(descriptor.digest):
             self._flight.run(descriptor.digest, transfer)
-
-    def fetch_all(self, sources: Sequence[Source], descriptors: Iterable[Descriptor]) -> None:
-        """Bring blobs into the store side by side. Raises the first failure, when all are done."""
-        wanted = {descriptor.digest: descriptor for descriptor in descriptors}
-        missing = [blob for digest, blob in wanted.items() if not self._store.has(digest)]
-        if not missing:
-            return
-        with ThreadPoolExecutor(min(_PARALLEL, len(missing)), "pull") as pool:
-            list(pool.map(lambda descriptor: self.fetch(sources, descriptor), missing))
 
     def _first(
         self, reference: Reference, sources: Sequence[Source], ask: Callable[[Source], T]

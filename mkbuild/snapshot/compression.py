@@ -47,11 +47,6 @@ def open_decompressed(raw: BinaryIO, *, limit: int, archives: bool = False) -> I
         yield block
 
 
-def is_compressed(head: bytes) -> bool:
-    """Whether a file that begins so (6 bytes) is in one of the formats known here."""
-    return head.startswith((_GZIP, _ZSTD, _BZIP2, _XZ, *_SKIPPABLE))
-
-
 def _open(raw: BinaryIO, *, archives: bool) -> Iterator[bytes]:
     head = raw.read(_CHUNK)
     while head and len(head) < len(_XZ):

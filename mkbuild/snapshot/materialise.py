@@ -1,15 +1,12 @@
 """Writes a diff as a tree on disk."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
-from mkbuild.filesystem.index import Index
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot import contents
-from mkbuild.snapshot.merge import Locate, Part, merge
 from mkbuild.snapshot.tarwriter import content
 from mkbuild.snapshot.treewriter import TreeWriter
 
@@ -28,24 +25,6 @@ def write_tree(diff: Diff, tree: Path, *, userxattr: bool = False, single_id: bo
             if entry.type == toc.DIRECTORY:
                 made.add(entry.path)
         writer.finish()
-
-
-def squash(
-    parts: Sequence[Part],
-    locate: Locate,
-    tree: Path,
-    *,
-    userxattr: bool = False,
-    single_id: bool = False,
-) -> Diff:
-    """Merge the trees at the bottom of a chain, lowest first, into one.
-
-    For more than the 500 lowers or the page of options that overlayfs takes, and for the full tree
-    of chroot mode. TOCs need contents. Returns the merged diff, relative to the empty state.
-    """
-    merged = merge(Index(), parts, locate)
-    write_tree(merged, tree, userxattr=userxattr, single_id=single_id)
-    return merged
 
 
 def _make_parents(writer: TreeWriter, path: str, made: set[str]) -> None:

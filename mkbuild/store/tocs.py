@@ -31,10 +31,6 @@ class TocParts:
         return digests.canonical([tocs.DOMAIN, [self.structure, self.contents]])
 
 
-POINTER_SIZE = len(TocParts(digests.of(b""), digests.of(b"")).pointer())
-"""Every pointer has this many bytes, so a machine that knows a TOC's digest can fetch it."""
-
-
 def parse_pointer(data: bytes) -> TocParts:
     """Read a pointer; raises ValueError for anything but the exact bytes of one."""
     found = [Digest(match.decode()) for match in _DIGEST.findall(data)]

@@ -9,7 +9,7 @@ import pytest
 
 from mkbuild.errors import PullError, RegistryError
 from mkbuild.oci import mediatype, mutate
-from mkbuild.oci.model import Descriptor, History, ImageConfig, Index, Manifest, Platform
+from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
 from mkbuild.oci.reference import Reference, parse
 from mkbuild.registry.clients import Clients
 from mkbuild.registry.config import Registries
@@ -19,6 +19,7 @@ from mkbuild.registry.listing import add_referrer, referrers, tags
 from mkbuild.registry.pull import Resolver
 from mkbuild.registry.push import Pusher, PushImage
 from mkbuild.store.memory import MemoryBlobStore
+from tests.support.configs import with_layers
 from tests.support.proxy import Proxy
 from tests.support.registry import PASSWORD, USER, Certificates, RealRegistry, get
 
@@ -41,7 +42,7 @@ def make_image(
     for layer in layers:
         digest = store.put(layer)
         descriptors.append(Descriptor(mediatype.OCI_LAYER, digest, len(layer)))
-        config = mutate.append_layer(config, digest, History(created_by="test"))
+        config = with_layers(config, layer)
     store.put(config.to_json())
     return mutate.manifest(config.to_json(), descriptors, docker=docker)
 
@@ -70,7 +71,8 @@ def test_push_then_pull(registry: RealRegistry, tmp_path: Path, *, docker: bool)
     assert found.manifest == image
     assert found.top == image.descriptor()
     assert not target.has(image.layers[0].digest)  # lazy
-    resolver.fetch_all(found.sources, found.manifest.layers)
+    for layer in found.manifest.layers:
+        resolver.fetch(found.sources, layer)
     assert target.read(image.layers[0].digest) == b"one" * 1000
     assert target.read(image.layers[1].digest) == b"two" * 1000
 
@@ -142,7 +144,8 @@ def test_chunked_upload(registry: RealRegistry, tmp_path: Path) -> None:
     target = MemoryBlobStore()
     resolver = Resolver(clients(tmp_path), target)
     found = resolver.resolve(name, AMD64)
-    resolver.fetch_all(found.sources, found.manifest.layers)
+    for layer in found.manifest.layers:
+        resolver.fetch(found.sources, layer)
     assert target.read(image.layers[0].digest) == bytes(range(256)) * 1000
 
 

@@ -15,12 +15,13 @@ import pytest
 
 from mkbuild import digest as digests
 from mkbuild.oci import mediatype, mutate
-from mkbuild.oci.model import Descriptor, History, ImageConfig, Manifest
+from mkbuild.oci.model import Descriptor, ImageConfig, Manifest
 from mkbuild.store import dockerarchive, layout
 from mkbuild.store.files import FileStore
 from mkbuild.store.layout import Layout, LayoutImage
 from mkbuild.store.memory import MemoryBlobStore
 from mkbuild.store.temp import sweep
+from tests.support.configs import with_layers
 
 needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
 
@@ -32,9 +33,7 @@ def make(store: MemoryBlobStore) -> Manifest:
         member.size = 5
         archive.addfile(member, io.BytesIO(b"world"))
     data = gzip.compress(buffer.getvalue(), mtime=0)
-    config = mutate.append_layer(
-        ImageConfig(), digests.of(buffer.getvalue()), History(created_by="test")
-    ).to_json()
+    config = with_layers(ImageConfig(), buffer.getvalue()).to_json()
     store.put(config)
     return mutate.manifest(
         config, [Descriptor(mediatype.OCI_LAYER_GZIP, store.put(data), len(data))]

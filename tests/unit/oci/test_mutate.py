@@ -5,19 +5,11 @@ import pytest
 from mkbuild import digest as digests
 from mkbuild.errors import ArchiveError
 from mkbuild.oci import mediatype, mutate
-from mkbuild.oci.model import Descriptor, History, ImageConfig, Manifest
+from mkbuild.oci.model import Descriptor, ImageConfig, Manifest
 
 GZIP = Descriptor(mediatype.OCI_LAYER_GZIP, digests.of(b"gzip"), 4)
 FOREIGN_FAMILY = Descriptor(mediatype.DOCKER_LAYER_GZIP, digests.of(b"base"), 4)
 ZSTD = Descriptor(mediatype.OCI_LAYER_ZSTD, digests.of(b"zstd"), 4)
-
-
-def test_layers_and_history_go_together() -> None:
-    config = mutate.append_layer(ImageConfig(), digests.of(b"1"), History(created_by="RUN x"))
-    config = mutate.append_history(config, History(created_by="ENV a=b"))
-    assert config.diff_ids == (digests.of(b"1"),)
-    assert [line.empty_layer for line in config.history] == [False, True]
-    assert ImageConfig.parse(config.to_json()) == config
 
 
 def test_manifest_in_both_formats() -> None:

@@ -9,7 +9,7 @@ from mkbuild import digest as digests
 from mkbuild.errors import PullError, RegistryError
 from mkbuild.events import Message, Transfer
 from mkbuild.oci import mediatype, mutate
-from mkbuild.oci.model import Descriptor, History, ImageConfig, Index, Manifest, Platform
+from mkbuild.oci.model import Descriptor, ImageConfig, Index, Manifest, Platform
 from mkbuild.oci.reference import parse
 from mkbuild.registry.clients import Clients
 from mkbuild.registry.config import parse as parse_settings
@@ -20,6 +20,7 @@ from mkbuild.store import layout
 from mkbuild.store.layout import LayoutImage
 from mkbuild.store.memory import MemoryBlobStore
 from tests.support import faults
+from tests.support.configs import with_layers
 from tests.support.faults import FakeRegistry
 from tests.support.registry import free_port
 
@@ -55,7 +56,8 @@ def make(
 ) -> Manifest:
     config = ImageConfig(platform=platform)
     for layer in layers:
-        config = mutate.append_layer(config, store.put(layer), History())
+        store.put(layer)
+        config = with_layers(config, layer)
     store.put(config.to_json())
     described = [Descriptor(mediatype.OCI_LAYER, digests.of(d), len(d)) for d in layers]
     return mutate.manifest(config.to_json(), described, docker=docker)
@@ -103,7 +105,7 @@ def test_each_blob_once_however_many_ask(server: FakeRegistry, tmp_path: Path) -
     found = puller.resolver.resolve(parse(f"{server.address}/r:t"), AMD64)
     with ThreadPoolExecutor(8) as pool:
         jobs = [
-            pool.submit(puller.resolver.fetch_all, found.sources, image.layers) for _ in range(8)
+            pool.submit(puller.resolver.fetch, found.sources, layer) for layer in image.layers * 4
         ]
         for job in jobs:
             job.result()
@@ -117,7 +119,7 @@ def test_a_failure_is_everybodys(server: FakeRegistry, tmp_path: Path) -> None:
     found = puller.resolver.resolve(parse(f"{server.address}/r:t"), AMD64)
     del server.blobs[image.layers[0].digest]
     with pytest.raises(RegistryError, match="BLOB_UNKNOWN"):
-        puller.resolver.fetch_all(found.sources, image.layers)
+        puller.resolver.fetch(found.sources, image.layers[0])
 
 
 def test_mirrors_in_order(server: FakeRegistry, tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_mirrors_in_order(server: FakeRegistry, tmp_path: Path) -> None:
     # A mirror that is down is worth a warning, one that has no such image is not.
     (warning,) = puller.warnings()
     assert dead in warning
-    puller.resolver.fetch_all(found.sources, found.manifest.layers)
+    puller.resolver.fetch(found.sources, found.manifest.layers[0])
     assert puller.store.has(image.layers[0].digest)
 
 
@@ -155,7 +157,7 @@ def test_a_mirror_out_of_reach_is_asked_once(server: FakeRegistry, tmp_path: Pat
         for number, image in enumerate(images):
             reference = parse(f"{server.address}/r{number}:t")
             found = puller.resolver.resolve(reference, AMD64)
-            puller.resolver.fetch_all(found.sources, iter(image.layers))
+            puller.resolver.fetch(found.sources, image.layers[0])
             assert puller.store.has(image.layers[0].digest)
         assert {seen.path for seen in mirror.requests} == {"/v2/r0/manifests/t"}
     assert len(puller.warnings()) == 1
@@ -187,7 +189,7 @@ def test_a_directory_of_layouts_as_mirror(tmp_path: Path, place: str) -> None:
     found = puller.resolver.resolve(parse("debian:bookworm"), ARM64)
     assert found.manifest == images[1]
     assert found.top.digest == index.digest
-    puller.resolver.fetch_all(found.sources, found.manifest.layers)
+    puller.resolver.fetch(found.sources, found.manifest.layers[0])
     assert puller.store.read(images[1].layers[0].digest) == b"arm"
     pinned = parse(f"debian@{index.digest}")
     assert (

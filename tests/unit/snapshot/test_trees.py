@@ -9,7 +9,8 @@ from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry
-from mkbuild.snapshot.materialise import squash, write_tree
+from mkbuild.snapshot.materialise import write_tree
+from mkbuild.snapshot.merge import merge
 from mkbuild.snapshot.trees import TreeStore
 from tests.support.trees import diff, directory, file, look
 
@@ -160,7 +161,7 @@ def test_layers_without_parents_get_them(tmp_path: Path) -> None:
     assert look(tmp_path)["a/b"][0] == "drwxr-xr-x"
 
 
-def test_squash_merges_from_the_bottom(tmp_path: Path) -> None:
+def test_what_was_merged_is_written_as_one_tree(tmp_path: Path) -> None:
     parts = [
         (toc.make([directory("d"), file("d/a", b"1"), file("d/b", b"2")]), "one"),
         (toc.make([directory("d"), Entry("d/a", toc.WHITEOUT), file("c", b"3")]), "two"),
@@ -171,7 +172,8 @@ def test_squash_merges_from_the_bottom(tmp_path: Path) -> None:
         return contents[found.origin, found.inode]
 
     (tmp_path / "tree").mkdir()
-    merged = squash(parts, locate, tmp_path / "tree")
+    merged = merge(Index(), parts, locate)
+    write_tree(merged, tmp_path / "tree")
     assert sorted(look(tmp_path / "tree")) == ["c", "d", "d/b"]
     assert Index().apply(merged.toc, "x").get("d/a") is None
 

@@ -8,22 +8,19 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from mkbuild import digest as digests
 from mkbuild.errors import ArchiveError
 from mkbuild.oci import mediatype, mutate
-from mkbuild.oci.model import Descriptor, History, ImageConfig, Manifest
+from mkbuild.oci.model import Descriptor, ImageConfig, Manifest
 from mkbuild.store import dockerarchive
 from mkbuild.store.layout import LayoutImage
 from mkbuild.store.memory import MemoryBlobStore
+from tests.support.configs import with_layers
 
 PLAIN = [b"first layer" * 100, b"second layer" * 100]
 
 
 def config_of(*layers: bytes) -> ImageConfig:
-    config = ImageConfig()
-    for layer in layers:
-        config = mutate.append_layer(config, digests.of(layer), History())
-    return config
+    return with_layers(ImageConfig(), *layers)
 
 
 def make(store: MemoryBlobStore) -> Manifest:
