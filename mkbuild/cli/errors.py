@@ -66,7 +66,7 @@ def show(error: MkbuildError, stream: TextIO, env: Mapping[str, str], *, verbose
 def _laid_out(line: str, room: int) -> list[str]:
     """Break a line between words where a terminal would break it anywhere."""
     indent = " " * (len(line) - len(line.lstrip()))
-    return [line] if len(line) <= room else text.wrap(line.lstrip(), indent, room)
+    return [line] if text.cells(line) <= room else text.wrap(line.lstrip(), indent, room)
 
 
 def of_the_machine(error: BaseException) -> BuildError | None:

@@ -3,7 +3,6 @@
 # ruff: noqa: PLR2004 - a format is made of thresholds
 
 import re
-import textwrap
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
@@ -45,23 +44,36 @@ def short(name: str) -> str:
     return name[7:19] if name.startswith("sha256:") else name
 
 
+def cells(text: str) -> int:
+    """Return how many columns text takes: East Asian characters take two, marks on others none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+
+
 def fit(text: str, width: int) -> str:
-    """Cut text to a width, marking the cut."""
-    if len(text) <= width:
+    """Cut text to a width in columns, marking the cut."""
+    if cells(text) <= width:
         return text
-    return text[: max(width - 2, 0)] + ".." if width > 2 else text[:width]
+    mark = ".." if width > 2 else ""
+    kept = text[: max(width - len(mark), 0)]
+    while cells(kept) > width - len(mark):
+        kept = kept[:-1]
+    return kept + mark
 
 
 def wrap(line: str, indent: str, width: int = _WIDTH) -> list[str]:
     """Lay a line out for 80 columns, what does not fit below it; long words stay whole."""
-    return textwrap.wrap(
-        clean(line),
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    lines: list[str] = []
+    start, current = indent, ""
+    for word in clean(line).split(" "):
+        if current and cells(start + current) + 1 + cells(word) > width:
+            lines.append(start + current.rstrip())
+            start, current = indent + "  ", ""
+        current = f"{current} {word}" if current else word
+    return [*lines, start + current.rstrip()] if current.strip() else lines
 
 
 def one_line(text: str) -> str:

@@ -220,7 +220,7 @@ class TerminalReporter:
             head = f"{text.seconds(now - running.since):>6} {running.start.target} "
             tail = f"  {running.last}" if running.last else ""
             head = text.fit(head + title(running.start), width * 3 // 5 if tail else width)
-            lines.append((head, text.fit(tail, width - len(head))))
+            lines.append((head, text.fit(tail, width - text.cells(head))))
         for transfer in list(self._transfers.values()):
             total = f" of {text.size(transfer.total)}" if transfer.total else ""
             tail = f"  {text.size(transfer.done)}{total}"

@@ -47,8 +47,8 @@ def test_sizes_fit_the_table(value: int) -> None:
 @given(st.text(), st.integers(0, 30))
 def test_fit(value: str, width: int) -> None:
     shown = text.fit(value, width)
-    assert len(shown) <= width
-    assert len(value) > width or shown == value
+    assert text.cells(shown) <= width
+    assert text.cells(value) > width or shown == value
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,20 @@ def test_count_and_short() -> None:
 def test_an_instruction_on_one_line_cannot_move_the_cursor() -> None:
     assert text.one_line("RUN  a \\\n\t b\x1b[2J\x1b]0;t\x07c\x00") == "RUN a \\ bc"
     assert text.wrap("a\x1b[31mb c", "  ") == ["  ab c"]
+
+
+def test_east_asian_characters_take_two_columns_and_marks_none() -> None:
+    assert text.cells("abc") == 3
+    assert text.cells("日本") == 4
+    assert text.cells("e\u0301") == 1
+    assert text.fit("日本語日本語", 7) == "日本.."
+    assert text.fit("日本語", 6) == "日本語"
+    assert text.wrap("日本語 日本語 a", "", 9) == ["日本語", "  日本語", "  a"]
+
+
+@given(st.text(alphabet="ab 日\u0301", max_size=60), st.integers(10, 40))
+def test_wrapped_lines_fit_and_lose_nothing_but_space(line: str, width: int) -> None:
+    lines = text.wrap(line, " ", width)
+    assert "".join("".join(lines).split()) == "".join(line.split())
+    longest = max(map(text.cells, line.split()), default=0)
+    assert all(text.cells(line) <= max(width, longest + 3) for line in lines)
