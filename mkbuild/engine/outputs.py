@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mkbuild.buildfile.target import Output
+from mkbuild.buildfile.target import Output, Target
 from mkbuild.engine.images import BuiltImage, BuiltTarget
+from mkbuild.engine.publish import destinations
+from mkbuild.engine.request import Publishing
 from mkbuild.engine.writing import replacing, write_text
 from mkbuild.errors import BuildError, UsageError
 from mkbuild.events import Message
@@ -33,18 +35,29 @@ def write_outputs(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> N
         for output in invocation.targets[target.label].outputs:
             _write(invocation, output, [target])
     if publishing.metadata_file:
-        document = {target.label: metadata(target) for target in targets}
+        document = {target.label: metadata(invocation, target) for target in targets}
         write_text(Path(publishing.metadata_file), json.dumps(document, indent=2) + "\n")
     if publishing.iidfile:
         write_text(Path(publishing.iidfile), targets[0].images[0].manifest.config.digest)
 
 
-def metadata(target: BuiltTarget) -> dict[str, object]:
+def _pushed(built: BuiltTarget, target: Target, publishing: Publishing) -> Sequence[str]:
+    """Return the names of an image: in a run that pushes, those that it is pushed under."""
+    if not (publishing.push or publishing.replicas):
+        return built.names
+    if not target.publish:
+        return ()
+    elsewhere = publishing.registries or not publishing.push
+    return list(map(str, destinations(built.names, publishing))) if elsewhere else built.names
+
+
+def metadata(invocation: "Invocation", target: BuiltTarget) -> dict[str, object]:
     """Return a target's part of the metadata file (schemas/metadata.schema.json)."""
+    names = _pushed(target, invocation.targets[target.label], invocation.request.publishing)
     return {
         "containerimage.digest": target.document.digest,
         "containerimage.config.digest": target.images[0].manifest.config.digest,
-        "image.name": ",".join(target.names),
+        "image.name": ",".join(names),
         "inputs.digest": target.images[0].inputs,
         "steps": [
             {

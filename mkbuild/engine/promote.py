@@ -16,7 +16,7 @@ from mkbuild.engine.publish import Publication, Publisher
 from mkbuild.engine.registries import RegistryAccess
 from mkbuild.engine.request import Sources
 from mkbuild.engine.session import Session
-from mkbuild.errors import UsageError
+from mkbuild.errors import UsageError, UserError
 from mkbuild.events import Published, Reporter
 from mkbuild.oci import reference as references
 from mkbuild.oci.model import Index, Manifest
@@ -97,14 +97,22 @@ def _target(label: str, target: Any) -> tuple[Digest, list[Reference]]:  # noqa:
 def _destinations(names: list[Reference], tag: str, to: str | None) -> tuple[Reference, ...]:
     found: dict[Reference, None] = {}
     for name in names:
-        place = name
-        if to is not None:
-            registry, _, prefix = to.strip("/").partition("/")
-            last = name.repository.rpartition("/")[2]
-            repository = f"{prefix}/{last}" if prefix else name.repository
-            place = replace(name, registry=canonical_registry(registry), repository=repository)
+        place = name if to is None else _below(to, name)
         found[place.with_tag(tag)] = None
     return tuple(found)
+
+
+def _below(to: str, name: Reference) -> Reference:
+    registry, _, prefix = to.strip("/").partition("/")
+    last = name.repository.rpartition("/")[2]
+    repository = f"{prefix}/{last}" if prefix else name.repository
+    place = replace(name, registry=canonical_registry(registry), repository=repository)
+    try:
+        references.check(place)
+    except UserError as error:
+        hint = "write REGISTRY or REGISTRY/PREFIX, as registry.example.com/prod"
+        raise UsageError(f"--to {to}: {error.message}", hint=hint) from error
+    return place
 
 
 def _publication(

@@ -77,7 +77,7 @@ class Report:
             resolution=invocation.resolution if invocation else None,
             side=invocation.side() if invocation else Side(),
             why=invocation.why if invocation else {},
-            targets={target.label: _brief(target) for target in self.targets},
+            targets={target.label: self._brief(target) for target in self.targets},
             recorder=self.recorder,
         )
 
@@ -115,7 +115,7 @@ class Report:
         texts = {
             "GITHUB_STEP_SUMMARY": github.summary(document),
             "GITHUB_OUTPUT": github.outputs(
-                {t.label: metadata(t) for t in self.targets}, delimiter
+                {t.label: self._metadata(t) for t in self.targets}, delimiter
             ),
         }
         for name, text in texts.items():
@@ -128,8 +128,11 @@ class Report:
                 except OSError as problem:
                     warn(f"{name}: {problem}")
 
+    def _metadata(self, target: BuiltTarget) -> dict[str, object]:
+        assert self.invocation is not None  # noqa: S101 -- it built the target
+        return metadata(self.invocation, target)
 
-def _brief(target: BuiltTarget) -> dict[str, Any]:
-    """Return a target's metadata without its steps, which records hold once, and its layers."""
-    known = {name: value for name, value in metadata(target).items() if name != "steps"}
-    return {**known, "images": contents(target)}
+    def _brief(self, target: BuiltTarget) -> dict[str, Any]:
+        """Return a target's metadata without its steps, which records hold once, and its layers."""
+        known = {name: value for name, value in self._metadata(target).items() if name != "steps"}
+        return {**known, "images": contents(target)}

@@ -58,7 +58,9 @@ def metadata_schema() -> Schema:
         {
             "containerimage.digest": _said(_DIGEST, "Of the manifest, or of the index."),
             "containerimage.config.digest": _said(_DIGEST, "Of the first platform's config."),
-            "image.name": _said(_TEXT, "All names, separated by commas."),
+            "image.name": _said(
+                _TEXT, "All names, separated by commas; of a run that pushes, those it pushes."
+            ),
             "inputs.digest": _said(_DIGEST, "Of all that the image is made of."),
             "steps": {"type": "array", "items": _object(step)},
         }

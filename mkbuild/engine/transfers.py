@@ -101,6 +101,8 @@ class Transfers:
         for layer in self._bases.descriptors(planned.base):
             self._bases.bring(layer)
         if extract is not None:
+            if extract.exists() and not extract.is_dir():
+                raise UsageError(f"--extract {extract}: it is no directory", hint="name a new one")
             if extract.exists() and any(extract.iterdir()):
                 raise UsageError(f"--extract {extract}: it is not empty", hint="name a new one")
             extract.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,11 @@ def parse(text: str, *, default_tag: str = DEFAULT_TAG) -> Reference:
     return Reference(registry, repository, tag, digest)
 
 
+def check(reference: Reference) -> None:
+    """Raise UserError where a reference, put together of others' parts, is malformed."""
+    _check_name(reference.registry, reference.repository, str(reference))
+
+
 def among(name: str, names: Collection[str]) -> str | None:
     """Return the one of ``names`` that names the same image, None where there is none.
 

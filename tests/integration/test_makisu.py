@@ -88,6 +88,9 @@ def test_push_of_an_archive_pull_and_diff(
     assert main(["pull", *store, f"{name}:2"]) == 0
     assert pushed == capsys.readouterr().out, "the digest, also where nothing moved"
 
+    assert main(["pull", "--extract", str(one), *store, f"{name}:1"]) == 2
+    assert f"--extract {one}: it is no directory" in capsys.readouterr().err
+
     target = tmp_path / "extracted"
     fresh = ("--storage", str(tmp_path / "fresh"))
     assert main(["pull", "--extract", str(target), *fresh, f"{name}:1"]) == 0

@@ -20,7 +20,7 @@ BUILD = """\
 version: 1
 variables: {REGISTRY: {default: nowhere}}
 images:
-  tool: {context: ., dockerfile: base.Dockerfile, publish: false}
+  tool: {context: ., dockerfile: base.Dockerfile, publish: false, tags: ["nowhere/tool:1"]}
   base: {context: ., dockerfile: base.Dockerfile, tags: ["${REGISTRY}/acme/base:1"]}
   app: {context: ., dockerfile: app.Dockerfile, tags: ["${REGISTRY}/acme/app:1"]}
 """
@@ -92,8 +92,27 @@ def test_release(first: RealRegistry, mkbuild: Mkbuild, tmp_path: Path) -> None:
     assert tagged(first.address, "acme/app", "stable") == after
 
 
+def test_what_was_pushed_elsewhere_is_promoted_from_there(
+    first: RealRegistry, mkbuild: Mkbuild
+) -> None:
+    report = mkbuild.build(f"--push={first.address}")
+    names = {label: target["image.name"] for label, target in report.items()}
+    assert names == {
+        "tool": "",
+        "base": f"{first.address}/nowhere/acme/base:1",
+        "app": f"{first.address}/nowhere/acme/app:1",
+    }
+    (mkbuild.directory / "result.json").write_text(json.dumps(report))
+    done = mkbuild.run("promote", "result.json", "--tag", "v1")
+    assert done.returncode == 0, done.stderr
+    assert tagged(first.address, "nowhere/acme/app", "v1") == report["app"]["containerimage.digest"]
+    for place in ("", "https://registry.example.com", "a b/c", "host/UPPER"):
+        done = mkbuild.run("promote", "result.json", "--tag", "v1", "--to", place)
+        assert (done.returncode, f"--to {place}: " in done.stderr) == (2, True), done.stderr
+
+
 def test_what_has_no_name_was_pushed_nowhere(mkbuild: Mkbuild) -> None:
-    mkbuild.run("build", "tool", "--metadata-file", "tool.json")
+    mkbuild.run("build", "tool", "--push", "--metadata-file", "tool.json")
     done = mkbuild.run("promote", "tool.json", "--tag", "v1")
     assert done.returncode == 2
     assert "no image of " in done.stderr
