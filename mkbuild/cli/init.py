@@ -45,7 +45,10 @@ def command(source: str | None, tool: str | None, force: bool, **params: Any) ->
         read, names = READERS[tool]
         draft = read(_find(common.directory, source, names))
     if not draft.images:
-        raise UsageError("there is nothing to build", hint="write a Dockerfile first")
+        hint = (
+            "write a Dockerfile first" if tool is None else f"no image is built by its {tool} file"
+        )
+        raise UsageError("there is nothing to build", hint=hint)
     before = path.read_bytes() if path.exists() else None
     write_text(path, draft.render())
     try:

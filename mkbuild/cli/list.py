@@ -10,6 +10,7 @@ from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.flags import since_flags, workspace_flags
 from mkbuild.cli.options import Command, option
 from mkbuild.cli.writing import write_rows
+from mkbuild.errors import SelectionError
 
 _SHOWN = "What is shown"
 
@@ -80,7 +81,10 @@ def _groups(question: Question, labels: list[str]) -> list[dict[str, object]]:
     wanted = set(labels)
     found: list[dict[str, object]] = []
     for name in sorted(question.workspace.groups):
-        members = question.select((f"@{name}",))
+        try:
+            members = question.select((f"@{name}",))
+        except SelectionError:  # it holds nothing, which only matters to who asks for it
+            continue
         if wanted.intersection(members):
             found.append({"group": f"@{name}", "targets": list(members)})
     return found

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -26,12 +26,14 @@ def compose(path: Path) -> Draft:
     def text(value: object) -> str:
         return draft.text(value, defaults)
 
-    for name, service in (document.get("services") or {}).items():
-        build = service.get("build")
+    for name, service in _table(document.get("services"), "services").items():
+        build = _table(service, f"services.{name}").get("build")
         if build is None:
             continue
-        build = {"context": build} if isinstance(build, str) else build
-        tags = [text(tag) for tag in (service.get("image"), *build.get("tags", ())) if tag]
+        what = f"services.{name}.build"
+        build = {"context": build} if isinstance(build, str) else _table(build, what)
+        more = _items(build.get("tags"), f"{what}.tags")
+        tags = [text(tag) for tag in (service.get("image"), *more) if tag]
         draft.add(
             str(name),
             {
@@ -45,7 +47,9 @@ def compose(path: Path) -> Draft:
                     for key, value in _pairs(build.get("additional_contexts"), text).items()
                 },
                 "labels": _pairs(build.get("labels"), text),
-                "platforms": [text(item) for item in build.get("platforms", ())],
+                "platforms": [
+                    text(item) for item in _items(build.get("platforms"), f"{what}.platforms")
+                ],
                 "tags": tags,
                 "secrets": _compose_secrets(build, document, text),
                 "no_cache": build.get("no_cache"),
@@ -61,16 +65,23 @@ def compose(path: Path) -> Draft:
 def bake(path: Path) -> Draft:
     """Read a bake file, HCL or JSON; raises UsageError."""
     document, draft = _bake_document(path), Draft()
-    for name, variable in (document.get("variable") or {}).items():
-        draft.variables[name] = {"default": draft.text(variable.get("default"), {})}
-    for name, group in (document.get("group") or {}).items():
-        draft.groups[name] = list(group.get("targets") or ())
+    for name, variable in _table(document.get("variable"), "variable").items():
+        default = _table(variable, f"variable.{name}").get("default")
+        draft.variables[name] = {"default": draft.text(default, {})}
+    for name, group in _table(document.get("group"), "group").items():
+        members = _table(group, f"group.{name}").get("targets")
+        draft.groups[name] = list(_items(members, f"group.{name}.targets"))
 
     def text(value: object) -> str:
         return draft.text(value, {})
 
-    for name, target in (document.get("target") or {}).items():
-        inherited = [text(item) for item in target.get("inherits") or ()]
+    for name, given in _table(document.get("target"), "target").items():
+        target = _table(given, f"target.{name}")
+
+        def items(key: str, target: Mapping[str, Any] = target, name: str = name) -> list[str]:
+            return [text(item) for item in _items(target.get(key), f"target.{name}.{key}")]
+
+        inherited = items("inherits")
         default = "" if inherited else "."
         draft.add(
             name,
@@ -78,8 +89,8 @@ def bake(path: Path) -> Draft:
                 "inherits": inherited,
                 "name": text(target.get("name")),
                 "matrix": {
-                    key: [text(item) for item in values]
-                    for key, values in (target.get("matrix") or {}).items()
+                    key: [text(item) for item in _items(values, f"target.{name}.matrix.{key}")]
+                    for key, values in _table(target.get("matrix"), f"target.{name}.matrix").items()
                 },
                 "context": text(target.get("context", default)),
                 "dockerfile": text(target.get("dockerfile")),
@@ -88,11 +99,13 @@ def bake(path: Path) -> Draft:
                 "args": _pairs(target.get("args"), text),
                 "contexts": _pairs(target.get("contexts"), text),
                 "labels": _pairs(target.get("labels"), text),
-                "platforms": [text(item) for item in target.get("platforms") or ()],
-                "tags": [text(item) for item in target.get("tags") or ()],
-                "secrets": [_csv(item) for item in target.get("secret") or ()],
+                "platforms": items("platforms"),
+                "tags": items("tags"),
+                "secrets": [
+                    _csv(item) for item in _items(target.get("secret"), f"target.{name}.secret")
+                ],
                 "no_cache": target.get("no-cache"),
-                "no_cache_filter": [text(item) for item in target.get("no-cache-filter") or ()],
+                "no_cache_filter": items("no-cache-filter"),
                 "add_hosts": _pairs(target.get("extra-hosts"), text),
             },
         )
@@ -102,15 +115,20 @@ def bake(path: Path) -> Draft:
 def skaffold(path: Path) -> Draft:
     """Read a skaffold file: the artifacts that docker or kaniko builds; raises UsageError."""
     draft = Draft()
-    artifacts = (_yaml(path).get("build") or {}).get("artifacts") or []
+    found = _items(_table(_yaml(path).get("build"), "build").get("artifacts"), "build.artifacts")
+    artifacts = [_table(item, f"build.artifacts[{at}]") for at, item in enumerate(found)]
+    for at, item in enumerate(artifacts):
+        if not isinstance(item.get("image"), str):
+            raise UsageError(f"build.artifacts[{at}] has no image")
     names = {item["image"]: str(item["image"]).rpartition("/")[2] for item in artifacts}
     for item in artifacts:
-        docker = item.get("docker") or item.get("kaniko") or {}
+        docker = _table(item.get("docker") or item.get("kaniko"), f"{item['image']}.docker")
         other = [key for key in item if key in {"buildpacks", "jib", "bazel", "ko", "custom"}]
         if other:
             draft.notes.append(f"{item['image']} is built by {other[0]}: left out")
             continue
-        args = {key: str(value) for key, value in (docker.get("buildArgs") or {}).items()}
+        given = _table(docker.get("buildArgs"), f"{item['image']}.buildArgs")
+        args = {key: str(value) for key, value in given.items()}
         for needed in item.get("requires") or ():
             args[needed.get("alias") or needed["image"]] = names[needed["image"]]
         draft.add(
@@ -150,6 +168,20 @@ def _yaml(path: Path) -> dict[str, Any]:
     return document
 
 
+def _table(found: object, what: str) -> dict[str, Any]:
+    """Return a mapping, empty where nothing is said; raises UsageError for anything else."""
+    if found is not None and not isinstance(found, dict):
+        raise UsageError(f"{what} is no mapping")
+    return found or {}
+
+
+def _items(found: object, what: str) -> list[Any]:
+    """Return a list, empty where nothing is said; raises UsageError for anything else."""
+    if found is not None and not isinstance(found, list):
+        raise UsageError(f"{what} is no list")
+    return found or []
+
+
 _LOADER = yaml.SafeLoader("")
 
 
@@ -175,7 +207,7 @@ def _pairs(found: object, text: Callable[[object], str], separators: str = "=") 
             for key, value in found.items()
         }
     pairs: dict[str, str] = {}
-    for item in cast("Sequence[str]", found or ()):
+    for item in _items(found, "a list of KEY=VALUE"):
         match = re.match(f"([^{separators}]*)[{separators}](.*)", str(item), re.DOTALL)
         if match is None:
             pairs[str(item)] = f"${{env.{item}:-}}"
@@ -195,11 +227,11 @@ def _dotenv(path: Path) -> dict[str, str]:
 def _compose_secrets(
     build: Mapping[str, Any], document: Mapping[str, Any], text: Callable[[object], str]
 ) -> list[dict[str, str]]:
-    declared = document.get("secrets") or {}
+    declared = _table(document.get("secrets"), "secrets")
     found = []
-    for item in build.get("secrets", ()):
-        source = item if isinstance(item, str) else item["source"]
-        settings = declared.get(source) or {}
+    for item in _items(build.get("secrets"), "build.secrets"):
+        source = item if isinstance(item, str) else _table(item, "build.secrets").get("source", "")
+        settings = _table(declared.get(source), f"secrets.{source}")
         secret = {"id": source if isinstance(item, str) else item.get("target", source)}
         if "file" in settings:
             secret["src"] = text(settings["file"])
@@ -220,7 +252,7 @@ def _bake_document(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
-            return cast("dict[str, Any]", json.loads(text))
+            return _table(json.loads(text), str(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     try:

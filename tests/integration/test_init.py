@@ -161,6 +161,53 @@ def test_an_expression_that_cannot_be_taken_over(
     assert not (place / "BUILD.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("compose.yaml", "services: 3", "services is no mapping"),
+        ("compose.yaml", "services: {a: x}", "services.a is no mapping"),
+        ("compose.yaml", "services: {a: {build: 3}}", "services.a.build is no mapping"),
+        ("compose.yaml", "services: {a: {build: {tags: 3}}}", "build.tags is no list"),
+        ("compose.yaml", "services: {a: {build: {args: 3}}}", "is no list"),
+        ("compose.yaml", "services: {a: {build: {secrets: 3}}}", "secrets is no list"),
+        (
+            "compose.yaml",
+            "services: {a: {image: x}}",
+            "no image is built by its compose",
+        ),
+        ("docker-bake.json", "[]", "docker-bake.json is no mapping"),
+        ("docker-bake.json", '{"target": {"a": 3}}', "target.a is no mapping"),
+        (
+            "docker-bake.json",
+            '{"target": {"a": {"tags": "x"}}}',
+            "target.a.tags is no list",
+        ),
+        ("docker-bake.json", '{"group": {"a": []}}', "group.a is no mapping"),
+        ("docker-bake.json", '{"variable": 1}', "variable is no mapping"),
+        ("docker-bake.hcl", 'target "a" { matrix = { x = 3 } }', "matrix.x is no list"),
+        ("skaffold.yaml", "build: {artifacts: 3}", "build.artifacts is no list"),
+        (
+            "skaffold.yaml",
+            "build: {artifacts: [{}]}",
+            "build.artifacts[0] has no image",
+        ),
+        (
+            "skaffold.yaml",
+            "build: {artifacts: [3]}",
+            "build.artifacts[0] is no mapping",
+        ),
+    ],
+)
+def test_files_of_another_shape(
+    place: Path, name: str, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool = name.partition(".")[0].removeprefix("docker-")
+    (place / name).write_text(text)
+    assert main(["init", "--from", tool]) == 2
+    assert message in capsys.readouterr().err
+    assert not (place / "BUILD.yaml").exists()
+
+
 def test_from_skaffold(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "skaffold.yaml").write_text(SKAFFOLD)
     assert main(["init", "--from", "skaffold"]) == 0

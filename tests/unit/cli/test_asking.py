@@ -63,6 +63,12 @@ def test_list(shown: Shown) -> None:
     assert shown("list", "api", "--set", "api.tags=x:3")[0].endswith("x:3")
 
 
+def test_list_groups_leaves_out_those_that_hold_nothing(shown: Shown, workspace: Path) -> None:
+    with (workspace / "BUILD.yaml").open("a") as stream:
+        stream.write("  none: []\n  left-out: [api, '!api']\n")
+    assert shown("list", "--groups", "api") == ["@all-of-it  api web", "@back       api"]
+
+
 def test_list_groups_and_json(shown: Shown) -> None:
     assert shown("list", "--groups", "api") == ["@all-of-it  api web", "@back       api"]
     assert json.loads("\n".join(shown("list", "api", "--json"))) == [
