@@ -56,14 +56,14 @@ def _fill(replacement: str, matched: str) -> str:
 
 
 def _compile(pattern: str, *, longest: bool) -> re.Pattern[str]:
-    out, position = [], 0
+    parts, position = [list[str]()], 0
     while position < len(pattern):
         character = pattern[position]
         position += 1
         if character == "*":
-            out.append(".*" if longest else ".*?")
+            parts.append([])
         elif character == "?":
-            out.append(".")
+            parts[-1].append(".")
         elif character == "\\":
             escaped = pattern[position : position + 1]
             if escaped in {"}", "/"}:
@@ -71,11 +71,16 @@ def _compile(pattern: str, *, longest: bool) -> re.Pattern[str]:
             if escaped not in {"*", "?", "\\"}:
                 message = f"invalid escape '\\{escaped or chr(0xFFFD)}'"
                 raise PatternError(message)
-            out.append(re.escape(escaped))
+            parts[-1].append(re.escape(escaped))
             position += 1
         else:
-            out.append(re.escape(character))
-    return re.compile("".join(out))
+            parts[-1].append(re.escape(character))
+    first, *others = map("".join, parts)
+    if not others:
+        return re.compile(first)
+    # The first place where a part fits is as good as any: only where the last one ends counts.
+    middle = "".join(f"(?>.*?{part})" for part in others[:-1] if part)
+    return re.compile(f"{first}{middle}.*{'' if longest else '?'}{others[-1]}")
 
 
 def _reverse(pattern: str) -> str:
