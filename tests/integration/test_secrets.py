@@ -160,3 +160,22 @@ def test_ids_and_sources_of_mounts_stay_inside(tmp_path: Path) -> None:
     assert not Path("/etc/evil-file").exists()
     seen = {name: (work / "tree" / name).read_text() for name in ("context", "other", "rooted")}
     assert seen == {"context": "Dockerfile\n", "other": "inside\n", "rooted": "f\n"}
+
+
+def test_a_required_secret_is_asked_for_and_no_stub_is_left(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    (work / "context").mkdir(parents=True)
+    (work / "secret").write_text("value")
+    (work / "context/Dockerfile").write_text(
+        "FROM busybox\n"
+        "RUN --mount=type=secret,id=s,required --mount=type=secret,id=s,target=/deep/down \\\n"
+        "    stat -c %a:%u /run/secrets/s /deep/down > /modes\n"
+    )
+    mkbuild = Mkbuild(work, work / "store", registries(tmp_path))
+    done = mkbuild.run("build", "./context")
+    assert done.returncode == 1
+    assert "secret 's' is required, and nobody has given it" in done.stderr
+    mkbuild.build("./context", "--secret", "id=s,src=secret", "--output", "type=local,dest=tree")
+    assert (work / "tree/modes").read_text() == "400:0\n400:0\n"
+    assert not list((work / "tree").rglob("secrets"))
+    assert not (work / "tree/deep").exists()
