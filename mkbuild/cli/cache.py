@@ -74,7 +74,7 @@ def prune(**params: Any) -> None:
     _collect(params, 0, None)
 
 
-@command.command(cls=Command)
+@command.command(cls=Command, short_help="Write what is cached of images.")
 @click.argument("place", metavar="FILE|DIR")
 @click.argument("selection", nargs=-1, shell_complete=complete_selection)
 @_signing_key
@@ -105,7 +105,7 @@ def export(place: str, selection: tuple[str, ...], **params: Any) -> None:
         _warn(f"{text.count(written.missing, 'step')} without a result: build first")
 
 
-@command.command("import", cls=Command)
+@command.command("import", cls=Command, short_help="Take over what export wrote.")
 @click.argument("place", metavar="FILE|DIR")
 @_signing_key
 @common_options

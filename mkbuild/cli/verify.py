@@ -10,6 +10,7 @@ from mkbuild.cli.asking import complete_selection
 from mkbuild.cli.common import common_options, take_common
 from mkbuild.cli.options import Command
 from mkbuild.cli.request import make_request
+from mkbuild.cli.writing import write_rows
 
 
 @click.command(cls=Command)
@@ -28,7 +29,9 @@ def command(selection: tuple[str, ...], **params: Any) -> None:
     from mkbuild.engine.verify import complain, verify
 
     verdicts = verify(request, common.reporter())
-    for found in verdicts:
-        word = "differs" if found.difference else "same"
-        click.echo(f"{word:<8} {found.label} {found.platform} {found.first}")
+    words = ("differs" if found.difference else "same" for found in verdicts)
+    write_rows(
+        f"{word:<8} {found.label} {found.platform} {found.first}"
+        for word, found in zip(words, verdicts, strict=True)
+    )
     complain(verdicts)

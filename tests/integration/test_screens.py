@@ -63,6 +63,7 @@ def too_wide(shown: str, columns: int = COLUMNS) -> list[str]:
         ("list",),
         ("graph",),
         ("build", "all"),
+        ("verify", GOOD),
         ("log", "what-ran"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mkbuild.engine.log import VERSION, Log
+from tests.support import runs
 from tests.support.terminal import PROMPT, type_into
 
 ROOT = Path(__file__).parents[3]
@@ -61,7 +62,8 @@ def test_words(workspace: Path, words: str, found: set[str]) -> None:
 
 def test_runs(workspace: Path, tmp_path: Path) -> None:
     log = Log(tmp_path / "store")
-    document = {"version": VERSION, "seconds": 1.0, "workspace": "/w"}
+    empty: dict[str, object] = {name: {} for name in ("steps", "order", "bases", "images")}
+    document = runs.document() | empty | {"version": VERSION, "workspace": "/w"}
     for name in ("20231114T221320.250-7", "20240101T000000.000-8"):
         log.write(name, document)
     storage = f"--storage {tmp_path / 'store'}"
