@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mkbuild.digest import Digest
 from mkbuild.engine.request import Publishing
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from mkbuild.registry.push import Pusher
 
 _PARALLEL = 8
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 @frozen
@@ -76,12 +79,11 @@ class Publisher:
             return []
         try:
             self.resume()
-            with ThreadPoolExecutor(_PARALLEL, "publish") as pool:
-                current = list(
-                    pool.map(lambda w: self._pusher.is_current(w[0], w[1].document.digest), wanted)
-                )
-                moving = [w for w, there in zip(wanted, current, strict=True) if not there]
-                list(pool.map(lambda w: self._push(*w), moving))
+            current = _side_by_side(
+                lambda w: self._pusher.is_current(w[0], w[1].document.digest), wanted
+            )
+            moving = [w for w, there in zip(wanted, current, strict=True) if not there]
+            _side_by_side(lambda w: self._push(*w), moving)
             self._move(moving)
         except PublishError:
             raise
@@ -119,8 +121,7 @@ class Publisher:
             partial = journal.with_suffix(".partial")
             partial.write_text(json.dumps(entries))
             partial.rename(journal)
-            with ThreadPoolExecutor(_PARALLEL, "tags") as pool:
-                list(pool.map(lambda w: self._pusher.publish(w[0], w[1].document), moving))
+            _side_by_side(lambda w: self._pusher.publish(w[0], w[1].document), moving)
             journal.unlink()
         journal.with_suffix(".lock").unlink(missing_ok=True)
 
@@ -136,6 +137,19 @@ class Publisher:
                 self._emit(Message("info", f"finished an interrupted publication ({journal.name})"))
                 journal.unlink()
             journal.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _side_by_side(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
+    """Do the same with each of some items, in threads; raises what the first failure raised."""
+    pool = ThreadPoolExecutor(_PARALLEL, "publish")
+    wait = True
+    try:
+        return list(pool.map(work, items))
+    except KeyboardInterrupt:
+        wait = False  # a registry that does not answer holds up nobody who wants to leave
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def _document(raw: bytes, media_type: str) -> Manifest | Index:

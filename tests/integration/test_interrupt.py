@@ -1,6 +1,7 @@
 """Ctrl-C: the build ends, and nothing of it stays."""
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,37 @@ def test_a_signal_before_the_first_sandbox_is_made_is_not_missed(tmp_path: Path)
     done = mkbuild.interrupt("build", "./context", "--progress", "plain", at="context > ")
     assert done.returncode == 130
     assert done.stderr.endswith("interrupted\n")
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_registry_that_does_not_answer_holds_nobody_up(tmp_path: Path, *, early: bool) -> None:
+    """Neither while layers are sent early, nor afterwards."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "BUILD.yaml").write_text(
+            f"version: 1\nimages: {{a: {{context: ., tags: ['{address}/a:1']}}}}\n"
+        )
+        mkbuild = Mkbuild(tmp_path, tmp_path / "store")
+        if not early:
+            mkbuild.build("a")
+        with subprocess.Popen(
+            mkbuild.command("a", "--push", "--progress", "plain"),
+            cwd=tmp_path,
+            env=mkbuild.env,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr is not None
+            asked, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            try:
+                status = process.wait(25)  # it would wait a minute for an answer, several times
+            finally:
+                process.kill()
+                asked.close()
+            assert status == 130
+            assert process.stderr.read().endswith("interrupted\n")
 
 
 def children(pid: int) -> set[int]:
