@@ -25,6 +25,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         if str(path) == STDOUT:
+            if os.isatty(1):
+                message = "standard output is a terminal, which an archive would upset"
+                raise BuildError(message, hint="send it on: > FILE or | COMMAND")
             with os.fdopen(os.dup(1), "wb") as stream:
                 yield stream
             return

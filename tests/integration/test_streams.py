@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pty
 import subprocess
 import tarfile
 from pathlib import Path
@@ -71,3 +73,23 @@ def test_a_cache_from_one_machine_to_the_next(built: Mkbuild, tmp_path: Path) ->
     fresh.registries = built.registries
     plan = json.loads(fresh.run("plan", "a", "--json").stdout)
     assert {step["status"] for step in plan["targets"]["a"]} == {"hit-local"}
+
+
+@pytest.mark.parametrize("args", [["a", "-o", "-"], ["cache", "export", "-"]])
+def test_no_archive_to_a_terminal(built: Mkbuild, args: list[str]) -> None:
+    terminal, ours = pty.openpty()
+    try:
+        done = subprocess.run(
+            built.command(*args),
+            cwd=built.directory,
+            env=built.env,
+            stdout=ours,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert done.returncode == 1
+    assert "error: standard output is a terminal" in done.stderr
