@@ -286,7 +286,9 @@ class RegistryModel(Model):
         default_factory=list, description="Hosts besides its own domain that may see credentials."
     )
     concurrency: int = Field(default=6, ge=1, description="Connections at once.")
-    timeout: float = Field(default=60, gt=0, description="Seconds without a byte.")
+    timeout: float = Field(
+        default=60, gt=0, description="Seconds without a byte, or with less than 1 kB each."
+    )
     retries: int = Field(default=4, ge=0, description="Attempts after the first one.")
 
 

@@ -6,6 +6,7 @@ that is in trouble is worth less than the time.
 
 import base64
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from mkbuild.cache.parallel import each
-from mkbuild.cache.transfer import CHUNK
+from mkbuild.cache.transfer import CHUNK, check_pace
 from mkbuild.errors import UsageError
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ class WebClient:
     def _open(self) -> "PoolManager":
         import urllib3  # as above
 
+        from mkbuild.registry import pace
+
         with self._lock:
             if self._pool is None:
                 timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
@@ -143,6 +146,7 @@ class WebClient:
                     self._pool = urllib3.ProxyManager(proxy, maxsize=_THREADS, timeout=timeout)
                 else:
                     self._pool = urllib3.PoolManager(maxsize=_THREADS, timeout=timeout)
+                pace.watch(self._pool)
             return self._pool
 
 
@@ -162,6 +166,10 @@ def _plain(error: Exception) -> str:
     """Say what a urllib3 error says, without the objects in its text."""
     from urllib3.exceptions import TimeoutError as TooLateError
 
+    from mkbuild.registry import pace
+
+    if why := pace.trickle(error):
+        return why
     if isinstance(error, TooLateError):
         return f"no answer within {_READ_SECONDS:.0f} s"
     text = str(error)
@@ -171,13 +179,16 @@ def _plain(error: Exception) -> str:
 def _chunks(response: "BaseHTTPResponse", limit: int | None) -> Iterator[bytes]:
     from urllib3.exceptions import HTTPError
 
-    done = 0
+    from mkbuild.registry import pace
+
+    started, done = time.monotonic(), 0
     try:
-        for chunk in response.stream(CHUNK):
+        for chunk in pace.pieces(response, CHUNK):
             done += len(chunk)
             if limit is not None and done > limit:
                 message = f"an answer of more than {limit} bytes"
                 raise ValueError(message)
+            check_pace(done, time.monotonic() - started)
             yield chunk
     except HTTPError as error:
         raise OSError(_plain(error)) from error

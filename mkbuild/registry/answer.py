@@ -1,6 +1,7 @@
 """A registry's answer, whose body is read as far as it is wanted."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Self
@@ -10,41 +11,59 @@ import requests
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from mkbuild.errors import RegistryError
+from mkbuild.registry import pace
 from mkbuild.registry.retry import TransientError, whole_number
 
 CHUNK = 1 << 18
 """Bytes that are read or sent at once."""
 
 _ERROR_BODY = 1 << 16
+_DOCUMENT_TIMEOUTS = 5
+"""Timeouts within which a whole document has to come: at 20 kB/s the largest takes less."""
 
 
 class Answer:
     """A response whose body has not been read; closing it gives its connection back."""
 
-    def __init__(self, response: requests.Response, url: str, where: str) -> None:
+    def __init__(self, response: requests.Response, url: str, where: str, timeout: float) -> None:
         self._response = response
         self._where = where
+        self._timeout = timeout
         self._words: str | None = None
         self.url = url
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
     def chunks(self) -> Iterator[bytes]:
-        """Iterate over the body's bytes as they were sent; TransientError where it breaks off."""
+        """Iterate over the body's bytes as they were sent, and when they come.
+
+        TransientError where it breaks off, or hardly comes.
+        """
         try:
-            yield from self._response.raw.stream(CHUNK, decode_content=False)
+            yield from pace.pieces(self._response.raw, CHUNK)
         except ReadTimeoutError as error:
-            raise TransientError(f"{self._where}: no data arrived in time") from error
+            why = pace.trickle(error) or "no data arrived in time"
+            raise TransientError(f"{self._where}: {why}") from error
         except (ProtocolError, OSError, HTTPError) as error:
             raise TransientError(f"{self._where}: the connection broke off: {error}") from error
 
     def read(self, limit: int) -> bytes:
-        """Read the body; RegistryError where it is longer than ``limit`` bytes."""
+        """Read the body of a document; RegistryError where it is longer than ``limit`` bytes.
+
+        TransientError where it takes longer than a document may.
+        """
         data = bytearray()
+        began = time.monotonic()
         for chunk in self.chunks():
             data += chunk
             if len(data) > limit:
                 raise RegistryError(f"{self._where}: the answer is larger than {limit} bytes")
+            seconds = time.monotonic() - began
+            if seconds > _DOCUMENT_TIMEOUTS * self._timeout:
+                self._response.close()  # the rest is not waited for, as in a close() of ours
+                raise TransientError(
+                    f"{self._where}: sent only {len(data)} bytes in {seconds:.3g} s"
+                )
         return bytes(data)
 
     def settle(self) -> Self:

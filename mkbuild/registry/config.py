@@ -26,9 +26,9 @@ class RegistrySettings:
     ``insecure``: HTTPS without verification, or plain HTTP (loopback is plain HTTP anyway).
     ``ca``, ``cert``, ``key``: PEM files; the CA counts beside the usual ones.
     ``token_hosts``: hosts besides the registry's own domain that may see its credentials.
-    ``concurrency``: connections at once. ``timeout``: seconds without a byte.
-    ``retries`` after the first attempt, ``retry_interval`` seconds after the first failure, times
-    ``retry_backoff`` after each, up to ``retry_backoff_max``.
+    ``concurrency``: connections at once. ``timeout``: seconds without a byte, or with less than
+    1 kB each. ``retries`` after the first attempt, ``retry_interval`` seconds after the first
+    failure, times ``retry_backoff`` after each, up to ``retry_backoff_max``.
     ``push_rate``: bytes a second a connection, 0 is no limit. ``push_chunk``: bytes a PATCH,
     0 uploads each blob in one request unless the registry asks for chunks.
     """

@@ -22,6 +22,7 @@ from urllib3.exceptions import NewConnectionError
 from mkbuild import __version__
 from mkbuild.errors import RegistryError
 from mkbuild.oci.reference import DOCKER_HUB
+from mkbuild.registry import pace
 from mkbuild.registry.answer import CHUNK, Answer
 from mkbuild.registry.config import RegistrySettings, host_of, is_loopback
 from mkbuild.registry.retry import TransientError, UnavailableError
@@ -44,6 +45,12 @@ class _Adapter(HTTPAdapter):
             options["ssl_context"] = self._context
         options["blocksize"] = CHUNK
         super().init_poolmanager(*arguments, **options)
+        pace.watch(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.ProxyManager:  # noqa: ANN401
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
+        pace.watch(manager)
+        return manager
 
 
 class Transport:
@@ -193,7 +200,7 @@ class Transport:
         except ValueError as error:
             # requests reads Location even of redirects that it is told not to follow.
             raise RegistryError(f"{where}: an answer that cannot be read: {error}") from error
-        return Answer(response, url, where)
+        return Answer(response, url, where, self.settings.timeout)
 
     def _failure(self, error: requests.RequestException, where: str) -> RegistryError:
         failures = requests.exceptions
@@ -206,7 +213,8 @@ class Transport:
                     hint=f"{private}; insecure: true gives up verification, or encryption",
                 )
             case failures.ReadTimeout():
-                return TransientError(f"{where}: no answer within {self.settings.timeout:g} s")
+                late = f"no answer within {self.settings.timeout:g} s"
+                return TransientError(f"{where}: {pace.trickle(error) or late}")
             case failures.ConnectTimeout() | failures.ProxyError():
                 return self._unreachable(f"{where}: {reason}")
             case failures.ConnectionError() if isinstance(_cause(error), NewConnectionError):

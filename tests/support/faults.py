@@ -6,12 +6,15 @@ matching request go wrong; ``requests`` lists what was asked.
 
 import base64
 import hashlib
+import io
 import json
 import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -459,3 +462,33 @@ def lose_answer(handler: Handler) -> None:
     """Do what was asked, and cut the line instead of answering."""
     handler.send = lambda *_, **__: handler.reset()  # type: ignore[method-assign]
     handler.answer()
+
+
+def trickle(length: int, pause: float, *, after: int = 0, chunked: bool = False) -> Fault:
+    """Answer as always, but ``length`` bytes at a time with pauses (s), from byte ``after`` on.
+
+    ``chunked``: each piece of the body as a chunk of its own.
+    """
+
+    def fault(handler: Handler) -> None:
+        line, handler.wfile = handler.wfile, io.BytesIO()
+        handler.answer()
+        data = handler.wfile.getvalue()
+        handler.wfile = line
+        if chunked:
+            data = _chunked(data, length)
+        line.write(data[:after])
+        with suppress(ConnectionError):  # who asked may have gone
+            for start in range(after, len(data), length):
+                line.write(data[start : start + length])
+                time.sleep(pause)
+        handler.close_connection = True
+
+    return fault
+
+
+def _chunked(answer: bytes, length: int) -> bytes:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    head = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
+    parts = [body[at : at + length] for at in range(0, len(body), length)]
+    return head + b"\r\n\r\n" + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in [*parts, b""])
