@@ -74,10 +74,12 @@ def of_the_machine(error: BaseException) -> BuildError | None:
     if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
         return None
     why = error.strerror or str(error)
-    found = BuildError(
-        f"{os.fsdecode(error.filename)}: {why}" if error.filename else why,
-        hint=_OF_THE_MACHINE[error.errno],
-    )
+    hint: str | None = _OF_THE_MACHINE[error.errno]
+    if error.filename:
+        why = f"{os.fsdecode(error.filename)}: {why}"
+    elif hint == _ROOM:
+        hint = None  # a stream: what makes room on a disk of ours does not help there
+    found = BuildError(why, hint=hint)
     found.__cause__ = error
     return found
 

@@ -79,6 +79,9 @@ def test_what_the_machine_refuses_is_no_bug() -> None:
         "error: /disk: No space left on device\n"
         "  hint: mkbuild cache gc removes old results; --storage and TMPDIR name another disk\n"
     )
+    stream = of_the_machine(OSError(errno.ENOSPC, "No space left on device"))
+    assert stream is not None
+    assert shown(stream) == "error: No space left on device\n"
     assert of_the_machine(OSError(errno.ENOENT, "No such file or directory")) is None
     assert of_the_machine(ValueError("ours")) is None
 
