@@ -28,6 +28,8 @@ _FIXES = {
     "them; in Kubernetes: hostUsers: false",
     "subordinate ids": _SUBIDS,
     "overlayfs": "a store on ext4 or xfs: --storage DIR; Linux 5.11 where not root",
+    "sealed interpreter": "sysctl vm.memfd_noexec=0, and the distribution's own python3 rather "
+    "than one that brings its libraries; until then build nothing here that you do not trust",
     "limits of a RUN": "only where a build file has resources: run as root, or as "
     "systemd-run --user --scope -p Delegate=yes mkbuild …",
 }

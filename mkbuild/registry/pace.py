@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import connection, connectionpool
 
 LEAST_RATE = 1000
 """Bytes a second, on average over a socket's timeout."""
@@ -25,7 +24,10 @@ class TrickleError(TimeoutError):
 
 def watch(manager: urllib3.PoolManager) -> None:
     """Let all connections of a pool (or of a proxy) raise TrickleError, in urllib3's wrapping."""
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    manager.pool_classes_by_scheme = {
+        "http": HTTPConnectionPool,
+        "https": HTTPSConnectionPool,
+    }
 
 
 def trickle(error: BaseException | None) -> str | None:
@@ -89,17 +91,28 @@ class _Response(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_Stream(self.fp.detach(), window))
 
 
-class _Connection(HTTPConnection):
+# Errors show the names of these classes: they are urllib3's own.
+
+
+class HTTPConnection(connection.HTTPConnection):
+    """A connection whose answers are watched."""
+
     response_class: type[http.client.HTTPResponse] = _Response
 
 
-class _SecureConnection(HTTPSConnection):
+class HTTPSConnection(connection.HTTPSConnection):
+    """The same, encrypted."""
+
     response_class: type[http.client.HTTPResponse] = _Response
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection  # type: ignore[mutable-override]
+class HTTPConnectionPool(connectionpool.HTTPConnectionPool):
+    """Connections to one host."""
+
+    ConnectionCls = HTTPConnection  # type: ignore[mutable-override]
 
 
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection  # type: ignore[mutable-override]
+class HTTPSConnectionPool(connectionpool.HTTPSConnectionPool):
+    """The same, encrypted."""
+
+    ConnectionCls = HTTPSConnection  # type: ignore[mutable-override]

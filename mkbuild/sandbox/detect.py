@@ -7,7 +7,7 @@ from typing import Literal
 
 from mkbuild.errors import SandboxError
 from mkbuild.frozen import frozen
-from mkbuild.sandbox import limits, seccomp, syscalls, userns
+from mkbuild.sandbox import launch, limits, sealed, seccomp, syscalls, userns
 from mkbuild.sandbox.chroot import ChrootSandbox
 from mkbuild.sandbox.namespace import NamespaceSandbox
 from mkbuild.sandbox.spec import RunSpec, Sandbox
@@ -112,6 +112,7 @@ def examine(directory: Path) -> list[Finding]:
         Finding("user namespaces", not refused, refused or "not needed" if root else "allowed"),
         _ranges(),
         _filter(),
+        _copy(launch.interpreter()[0]),
     ]
     why = tried(directory, overlay=True)
     places = limits.find(frozenset({"cpu", "memory", "pids"}))
@@ -139,6 +140,12 @@ def _ranges() -> Finding:
         return Finding(name, works=True, detail=reason)
     single = "a single id: changes of owner are swallowed, and such results stay on this machine"
     return Finding(name, works=False, detail=f"{reason}; {single}")
+
+
+def _copy(program: str) -> Finding:
+    why = sealed.obstacle(program)
+    risk = f"{why}; so a RUN as root can change the mode and owner of {program} (CVE-2019-5736)"
+    return Finding("sealed interpreter", not why, risk if why else "a RUN gets a copy in memory")
 
 
 def _filter() -> Finding:

@@ -17,15 +17,9 @@ _ORIGIN = b"$ORIGIN"
 
 @functools.cache
 def copy(program: str) -> int | None:
-    """Return a descriptor of a sealed copy of a program; None where it cannot run from memory.
-
-    That is where the kernel executes no such files (sysctl ``vm.memfd_noexec``), and where the
-    program looks for its libraries beside itself.
-    """
-    if _refused():
-        return None
+    """Return a descriptor of a sealed copy of a program; None where :func:`obstacle` says why."""
     data = Path(program).read_bytes()
-    if _ORIGIN in data:
+    if _obstacle(program, data):
         return None
     fd = os.memfd_create("mkbuild", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with open(os.dup(fd), "wb") as stream:
@@ -33,6 +27,19 @@ def copy(program: str) -> int | None:
     os.fchmod(fd, 0o555)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
     return fd
+
+
+def obstacle(program: str) -> str:
+    """Return why a program cannot run from memory, or an empty string."""
+    return _obstacle(program, Path(program).read_bytes())
+
+
+def _obstacle(program: str, data: bytes) -> str:
+    if _refused():
+        return "the kernel executes nothing from memory (sysctl vm.memfd_noexec)"
+    if _ORIGIN in data:
+        return f"{program} looks for its libraries beside itself ($ORIGIN)"
+    return ""
 
 
 def _refused() -> bool:

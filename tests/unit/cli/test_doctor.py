@@ -1,6 +1,9 @@
 """doctor's table."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +39,24 @@ def test_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert not modifyfs["works"]
     assert "mkbuild-static" in modifyfs["fix"]
     assert modifyfs["keeps_from"] == "nothing: the container around it is the boundary"
+
+
+def test_an_interpreter_that_has_no_sealed_copy(tmp_path: Path) -> None:
+    """A real one with ``$ORIGIN`` at its end, which it does not mind."""
+    python = tmp_path / "python"
+    python.write_bytes(Path(sys.executable).read_bytes() + b"$ORIGIN/../lib")
+    python.chmod(0o755)
+    environment = {"PYTHONHOME": sys.base_prefix, "PYTHONPATH": os.pathsep.join(sys.path[1:])}
+    done = subprocess.run(
+        [python, "-m", "mkbuild", "doctor", "--json", "--storage", tmp_path / "store"],
+        env={**os.environ, **environment},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert done.returncode in (0, 3)
+    check = next(c for c in json.loads(done.stdout) if c["name"] == "sealed interpreter")
+    assert not check["works"]
+    assert f"{python} looks for its libraries beside itself ($ORIGIN)" in check["detail"]
+    assert f"change the mode and owner of {python}" in check["detail"]
+    assert "distribution's own python3" in check["fix"]

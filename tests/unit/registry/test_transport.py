@@ -94,7 +94,7 @@ def test_nobody_there() -> None:
 
 def test_no_such_host() -> None:
     transport = Transport("registry.invalid", RegistrySettings())
-    with pytest.raises(RegistryError) as caught:
+    with pytest.raises(RegistryError, match=r"registry\.invalid: Failed to resolve") as caught:
         transport.send("GET", transport.base, {})
     assert not isinstance(caught.value, TransientError)
 

@@ -24,3 +24,6 @@ def test_the_copy_runs_and_nobody_can_change_it() -> None:
 def test_not_of_what_looks_for_its_libraries_beside_itself(tmp_path: Path) -> None:
     (tmp_path / "python").write_bytes(b"\x7fELF $ORIGIN/../lib")
     assert sealed.copy(str(tmp_path / "python")) is None
+    assert "beside itself ($ORIGIN)" in sealed.obstacle(str(tmp_path / "python"))
+    (tmp_path / "python").write_bytes(b"\x7fELF")
+    assert sealed.obstacle(str(tmp_path / "python")) == ""
