@@ -4,7 +4,7 @@ Only blobs go early. Manifests and tags wait until everything is built (see ``en
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from mkbuild.buildfile.interpolate import resolve_inputs
 from mkbuild.buildfile.target import Target
 from mkbuild.engine.publish import destinations
 from mkbuild.engine.request import Publishing
-from mkbuild.errors import MkbuildError, RegistryError
+from mkbuild.errors import MkbuildError, RegistryError, UserError
 from mkbuild.events import Event, Message
 from mkbuild.oci.reference import Reference
 from mkbuild.store.protocol import BlobWriter, Follower
@@ -33,12 +33,12 @@ class EarlyPush:
     def __init__(
         self,
         pusher: Callable[[], "Pusher"],
-        places: Mapping[str, Reference],
+        place: Callable[[str], Reference | None],
         emit: Callable[[Event], None],
     ) -> None:
-        """``places``: the repository of each target, by label; of others nothing goes early."""
+        """``place``: the repository of a target, by its label; where there is none nothing goes."""
         self._pusher = pusher
-        self._places = places
+        self._place = place
         self._emit = emit
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(_AT_ONCE)
@@ -47,8 +47,8 @@ class EarlyPush:
 
     def follow(self, label: str, blob: BlobWriter) -> None:
         """Begin to send a layer that a target's step is writing."""
-        place = self._places.get(label)
-        if place is None or self._stopped:
+        place = None if self._stopped else self._place(label)
+        if place is None:
             return
         send = partial(self._send, place, blob.follow())
         # A daemon: a build that was interrupted does not wait for a registry.
@@ -79,13 +79,14 @@ class EarlyPush:
         self._stopped = True
 
 
-def places(targets: Mapping[str, Target], publishing: Publishing) -> dict[str, Reference]:
-    """Return a reference in the first repository that each target is pushed to."""
-    found: dict[str, Reference] = {}
-    for label, target in targets.items():
-        # Their digest and commit are not known yet; as a rule they are of the tag.
-        names = [resolve_inputs(name, _UNKNOWN, _UNKNOWN) for name in target.tags]
-        goals = destinations(names, publishing) if target.publish else ()
-        if goals and _UNKNOWN not in goals[0].repository:
-            found[label] = goals[0]
-    return found
+def place_of(target: Target, publishing: Publishing) -> Reference | None:
+    """Return a reference in the first repository that a target is pushed to; None for none."""
+    if not target.publish or not (publishing.push or publishing.replicas):
+        return None
+    # Their digest and commit are not known yet; as a rule they are of the tag.
+    names = [resolve_inputs(name, _UNKNOWN, _UNKNOWN) for name in target.tags]
+    try:
+        goals = destinations(names, publishing)
+    except UserError:
+        return None  # the push proper says what is wrong with it
+    return goals[0] if goals and _UNKNOWN not in goals[0].repository else None

@@ -16,7 +16,7 @@ from mkbuild.engine.caches import open_caches
 from mkbuild.engine.commits import Commits
 from mkbuild.engine.comparison import Comparison
 from mkbuild.engine.contexts import Contexts
-from mkbuild.engine.early import EarlyPush, places
+from mkbuild.engine.early import EarlyPush, place_of
 from mkbuild.engine.executor import Executor, Failures, StepReport
 from mkbuild.engine.images import BuiltImage, BuiltTarget, CreationTimes, assemble
 from mkbuild.engine.layers import LayerSource
@@ -133,9 +133,9 @@ class Invocation:
         self.comparison = Comparison(session, request, self.planning, self.bases, self.contexts)
         self._made: Made | None = None
         self._cancelled = False
-        # With a cache in a registry its layers go there by themselves, and are mounted from there.
-        goals = {} if self.homes else places(self.targets, request.publishing)
-        self.early = EarlyPush(lambda: self.registries.pusher(session.store), goals, session.emit)
+        self.early = EarlyPush(
+            lambda: self.registries.pusher(session.store), self._early_place, session.emit
+        )
 
     def read_remotes(self, nodes: Iterable[Node]) -> None:
         """Fetch all that some nodes, and the contexts of the targets, take from elsewhere."""
@@ -313,6 +313,10 @@ class Invocation:
     def origins(self, digest: Digest) -> tuple[Reference, ...]:
         """Return repositories of registries that a layer of a finished image is known to be in."""
         return self.bases.origins(digest) or self.homes
+
+    def _early_place(self, label: str) -> Reference | None:
+        # With a cache in a registry its layers go there by themselves, and are mounted from there.
+        return None if self.homes else place_of(self.targets[label], self.request.publishing)
 
     def close(self) -> None:
         """Let go of trees and connections."""

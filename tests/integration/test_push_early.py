@@ -123,3 +123,16 @@ def test_a_layer_is_sent_while_the_next_step_runs(registry: RealRegistry, tmp_pa
     mkbuild = Mkbuild(work, tmp_path / "store", registries(tmp_path))
     done = mkbuild.run("build", "a", "--push", "--network", "host")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.root
+def test_a_name_counts_where_something_is_pushed_alone(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    (tmp_path / "BUILD.yaml").write_text(
+        "version: 1\nimages: {a: {context: ., tags: [NO/Name]}, b: {context: .}}\n"
+    )
+    mkbuild = Mkbuild(tmp_path, tmp_path / "store")
+    mkbuild.build("a", "b")
+    done = mkbuild.run("a", "--push")
+    assert done.returncode == 2
+    assert "invalid image reference 'NO/Name'" in done.stderr

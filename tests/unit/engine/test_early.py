@@ -1,7 +1,9 @@
 """Where layers go early."""
 
+import pytest
+
 from mkbuild.buildfile.target import DirectoryContext, Target
-from mkbuild.engine.early import places
+from mkbuild.engine.early import place_of
 from mkbuild.engine.request import Publishing
 from mkbuild.location import Location
 from mkbuild.oci.reference import parse
@@ -13,27 +15,27 @@ def target(label: str, *tags: str, publish: bool = True) -> Target:
     return Target(label, label, place, context, "/work/Dockerfile", tags=tags, publish=publish)
 
 
-TARGETS = {
-    "two": target("two", "r.io/a/two:1", "r.io/b/two:1"),
-    "none": target("none"),
-    "private": target("private", "r.io/a/private:1", publish=False),
-    "late": target("late", "r.io/a/late:${inputs.digest}"),
-    "unknown": target("unknown", "r.io/a/${inputs.digest}/unknown:1"),
-}
+@pytest.mark.parametrize(
+    ("tags", "place"),
+    [
+        (("r.io/a/two:1", "r.io/b/two:1"), "r.io/a/two"),
+        (("r.io/a/late:${inputs.digest}",), "r.io/a/late"),
+        (("r.io/a/${inputs.digest}/unknown:1",), None),
+        (("r.io/UPPER/case:1",), None),
+        ((), None),
+    ],
+)
+def test_the_first_repository(tags: tuple[str, ...], place: str | None) -> None:
+    found = place_of(target("a", *tags), Publishing(push=True))
+    assert (found and f"{found.registry}/{found.repository}") == place
 
 
-def test_the_first_repository_of_each() -> None:
-    found = places(TARGETS, Publishing(push=True))
-    assert {label: (place.registry, place.repository) for label, place in found.items()} == {
-        "two": ("r.io", "a/two"),
-        "late": ("r.io", "a/late"),
-    }
+def test_another_registry_in_its_place() -> None:
+    publishing = Publishing(push=True, registries=("other.io",))
+    assert place_of(target("a", "r.io/a/two:1"), publishing) == parse("other.io/a/two:1")
 
 
-def test_other_registries_in_their_place() -> None:
-    found = places(TARGETS, Publishing(push=True, registries=("other.io",)))
-    assert found["two"] == parse("other.io/a/two:1")
-
-
-def test_nothing_without_push() -> None:
-    assert places(TARGETS, Publishing()) == {}
+def test_nowhere() -> None:
+    assert place_of(target("a", "r.io/a/two:1"), Publishing()) is None
+    private = target("a", "r.io/a/two:1", publish=False)
+    assert place_of(private, Publishing(push=True)) is None
