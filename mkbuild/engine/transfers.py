@@ -1,5 +1,6 @@
 """Images moved and compared without a build: ``push`` of an archive, ``pull``, ``diff``."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
+from mkbuild import digest as digests
 from mkbuild.buildfile.target import CacheSettings
 from mkbuild.cache.open import open_cache
 from mkbuild.digest import Digest
@@ -28,8 +30,12 @@ from mkbuild.oci import reference as references
 from mkbuild.oci.model import ImageConfig
 from mkbuild.plan.image import PlannedImage
 from mkbuild.sandbox import detect
+from mkbuild.snapshot.compression import open_decompressed
+from mkbuild.snapshot.layerview import Limits
 from mkbuild.snapshot.materialise import write_tree
 from mkbuild.store import dockerarchive
+from mkbuild.store.dockerarchive import ArchivedImage
+from mkbuild.store.protocol import BlobStore
 
 
 class Transfers:
@@ -83,6 +89,7 @@ class Transfers:
         places = destinations([*(names or image.names), *publishing.replicas], publishing)
         if not places:
             raise UsageError(f"{archive}: the image has no name", hint="give one: -t NAME")
+        _check_layers(archive, image, self._session.store)
         self._session.store.put(image.manifest.raw)
         publisher = Publisher(
             self._registries.pusher(self._session.store),
@@ -148,6 +155,28 @@ class Transfers:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+
+def _check_layers(archive: Path, image: ArchivedImage, store: BlobStore) -> None:
+    """Raise ArchiveError where a compressed layer is not the tar whose diff ID the config names.
+
+    No registry looks, and whoever pulls the image could not unpack it.
+    """
+    layers = zip(image.manifest.layers, image.config.diff_ids, strict=True)
+    for number, (layer, diff_id) in enumerate(layers, 1):
+        where = f"{archive}: layer {number}"
+        found = hashlib.sha256()
+        with store.open(layer.digest) as raw:
+            try:
+                for block in open_decompressed(raw, limit=Limits().size):
+                    found.update(block)
+            except ArchiveError as error:
+                raise ArchiveError(f"{where}: {error.message}", hint=error.hint) from error
+        if found.hexdigest() != digests.hex_of(diff_id):
+            raise ArchiveError(
+                f"{where} is sha256:{found.hexdigest()}, but the config says {diff_id}",
+                hint="the archive is damaged or was changed: save the image anew",
+            )
 
 
 def _configs(one: ImageConfig, two: ImageConfig) -> list[str]:
