@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from mkbuild import digest as digests
 from mkbuild.action import StateID
 from mkbuild.context.scan import ContextTree
 from mkbuild.errors import StepError
+from mkbuild.execute.agent import forwarded
 from mkbuild.execute.cachemounts import CacheMount, CacheMounts
 from mkbuild.execute.filestep import Inputs, Times, perform
 from mkbuild.execute.rootfs import Disk, flattened
@@ -62,7 +63,8 @@ class Mounts:
     ) -> tuple[tuple[MountSpec, ...], dict[str, str]]:
         """Return the mounts of an action, and variables that hold secrets.
 
-        ``stack`` lets go of cache directories; what is written for the command lies in ``scratch``.
+        ``stack`` lets go of cache directories and agents; what is written for the command lies in
+        ``scratch``.
         """
         body = action.body
         assert isinstance(body, RunBody)  # noqa: S101 -- the caller dispatches
@@ -75,7 +77,14 @@ class Mounts:
             elif mount.type == "tmpfs":
                 found.append(MountSpec("tmpfs", planned.target, size=mount.size or 0, mode=0o1777))
             elif mount.type == "ssh":
-                self._agent(action, planned, found, variables)
+                agent = self._agent(action, mount.id or "default", required=mount.required)
+                if agent is not None:
+                    number = sum(spec.type == "ssh" for spec in found)
+                    target = planned.target or f"/run/buildkit/ssh_agent.{number}"
+                    source = scratch / f"agent.{number}"
+                    stack.enter_context(self._forwarded(agent, source, planned))
+                    found.append(MountSpec("ssh", target, source=str(source)))
+                    variables.setdefault("SSH_AUTH_SOCK", target)
             elif mount.type == "cache":
                 found.append(self._cache(planned, state_of, action, stack))
             else:
@@ -122,36 +131,22 @@ class Mounts:
             )
         )
 
-    def _agent(
-        self,
-        action: Action,
-        planned: RunMount,
-        found: list[MountSpec],
-        variables: dict[str, str],
-    ) -> None:
-        mount = planned.mount
-        name = mount.id or "default"
+    def _agent(self, action: Action, name: str, *, required: bool) -> str | None:
         socket = self._agent_of(action.target, name)
-        if socket is None:
-            if not mount.required:
-                return
+        if socket is None and required:
             raise StepError(
                 f"ssh agent {name!r} is required, and nobody has given it",
                 hint=f"--ssh {name} gives the agent of SSH_AUTH_SOCK, or ssh: in the build file",
             )
-        number = sum(spec.type == "ssh" for spec in found)
-        target = planned.target or f"/run/buildkit/ssh_agent.{number}"
-        variables.setdefault("SSH_AUTH_SOCK", target)
-        found.append(
-            MountSpec(
-                "ssh",
-                target,
-                source=socket,
-                uid=mount.uid or 0,
-                gid=mount.gid or 0,
-                mode=0o600 if mount.mode is None else mount.mode,
-            )
-        )
+        return socket
+
+    def _forwarded(
+        self, agent: str, source: Path, planned: RunMount
+    ) -> AbstractContextManager[None]:
+        mount = planned.mount
+        owner = None if self._disk.single_id else (mount.uid or 0, mount.gid or 0)
+        mode = 0o600 if mount.mode is None else mount.mode
+        return forwarded(agent, source, owner=owner, mode=mode)
 
     def _cache(
         self,

@@ -1,13 +1,17 @@
 """RUN --mount end to end: agents, and cache mounts that several commands have at once."""
 
 import socket
+import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from mkbuild.errors import StepError
+from tests.support.command import Mkbuild, registries
 from tests.support.computer import Computer, write
+from tests.support.users import become, own
 
 pytestmark = pytest.mark.root
 ASK = """FROM debian:bookworm-slim
@@ -37,6 +41,39 @@ def test_a_command_reaches_the_agent(tmp_path: Path, monkeypatch: pytest.MonkeyP
         computer.build(work, ".", "--ssh", "default", "--output", f"type=local,dest={out}")
         thread.join()
     assert (out / "answer").read_text() == "it is the agent\n"
+
+
+SIGNS = """FROM debian:bookworm-slim
+RUN useradd -u 1000 dev && mkdir /w && chown dev /w
+USER dev
+RUN --mount=type=ssh,uid=1000 perl -MIO::Socket::UNIX -e '\\
+    $s = IO::Socket::UNIX->new(Peer => $ENV{SSH_AUTH_SOCK}) or die "no agent: $!"; \\
+    syswrite $s, pack("NC", 1, 11); sysread $s, $a, 9; print unpack("x4Cx0", $a)' > /w/answer
+"""
+
+
+@pytest.mark.userns
+@pytest.mark.parametrize("who", ["root", "subuids", "single-id"])
+def test_opensshs_agent_answers_whoever_the_mount_is_for(tmp_path: Path, who: str) -> None:
+    """It turns away other users than its own; 12 is its list of keys."""
+    work = write(tmp_path / "work", {"Dockerfile": SIGNS})
+    tool = Mkbuild(work, tmp_path / "store", registries(tmp_path, copied=who != "root"))
+    if who != "root":
+        (tmp_path / "account").mkdir()
+        tool.prefix = become(tmp_path / "account", ranges=who == "subuids")
+        own(tmp_path)
+    agent, out = tmp_path / "agent", tmp_path / "out"
+    tool.environment = {"SSH_AUTH_SOCK": str(agent)}
+    with subprocess.Popen([*tool.prefix, "ssh-agent", "-D", "-a", agent]) as process:
+        try:
+            while not agent.is_socket():
+                assert process.poll() is None
+                time.sleep(0.01)
+            done = tool.run("build", ".", "--ssh", "default", "--output", f"type=local,dest={out}")
+        finally:
+            process.terminate()
+    assert done.returncode == 0, done.stderr
+    assert (out / "w" / "answer").read_text() == "12"
 
 
 def test_an_agent_that_nobody_gives(tmp_path: Path) -> None:
