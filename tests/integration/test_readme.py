@@ -1,6 +1,5 @@
 """The README's five minutes, command by command."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bases import bases
+from tests.support.command import registries
 from tests.support.registry import RealRegistry
+from tests.support.users import become, own
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.root, pytest.mark.registry]
@@ -41,29 +41,33 @@ def env(tmp_path: Path, registry: RealRegistry) -> dict[str, str]:
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mkbuild "$@"\n')
     program.chmod(0o755)
-    mirror = f"oci-layout:{bases('busybox', 'debian')}"
-    registries = tmp_path / "registries.json"
-    registries.write_text(json.dumps({"docker.io": {"mirrors": [mirror]}}))
     return {
         "PATH": f"{program.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "HOME": str(tmp_path),
         "MKBUILD_STORAGE": str(tmp_path / "store"),
-        "MKBUILD_REGISTRIES": str(registries),
-        "MKBUILD_VAR": f"REGISTRY={registry.address}/readme",
+        "MKBUILD_REGISTRIES": str(registries(tmp_path, copied=True)),
+        "MKBUILD_VAR": f"REGISTRY={registry.address}/{tmp_path.name}",
     }
 
 
-def test_the_tour(tmp_path: Path, env: dict[str, str]) -> None:
+@pytest.mark.userns
+@pytest.mark.parametrize("who", ["root", "subuids", "single-id"])
+def test_the_tour(tmp_path: Path, env: dict[str, str], who: str) -> None:
     workspace = tmp_path / "monorepo"
     shutil.copytree(ROOT / "examples" / "monorepo", workspace)
+    prefix: tuple[str, ...] = ()
+    if who != "root":
+        (tmp_path / "account").mkdir()
+        prefix = become(tmp_path / "account", ranges=who == "subuids")
+        own(tmp_path)
     seen: list[str] = []
     shown: set[str] = set()
     for command in commands():
         name = f"{command} again" if command in seen else command
         seen.append(command)
         done = subprocess.run(
-            ["bash", "-c", command],
+            [*prefix, "bash", "-c", command],
             cwd=workspace,
             env=env,
             stdout=subprocess.PIPE,
