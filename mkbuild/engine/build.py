@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,33 +52,31 @@ def build(
             selected = open_workspace(request, files)
         finally:
             tee.emit(PhaseFinished("load", time.time() - report.started))
-        with Session(Path(request.storage), tee, selected.workspace.cache) as session:
+        with (
+            Session(Path(request.storage), tee, selected.workspace.cache) as session,
+            closing(Invocation(session, request, selected)) as invocation,
+        ):
+            report.invocation = invocation
             if entered is not None and entered.mode != "root":
                 session.emit(Message("debug", f"user namespace, {entered.mode}: {entered.reason}"))
-            invocation = report.invocation = Invocation(session, request, selected)
-            try:
-                if asked is not None and asked.last is not None:
-                    invocation.contexts.believe(asked.last.walks)
-                labels = report.wanted = wanted_labels(invocation, request, selected)
-                if request.behaviour.against is not None:
-                    compare_with(invocation, selected, request.behaviour.against)
-                if not labels:
-                    return _nothing_to_do(request, tee, report.started)
-                if request.publishing.iidfile and len(labels) != 1:
-                    message = f"--iidfile takes one image, not {len(labels)}"
-                    raise UsageError(message, hint="--metadata-file takes any number")
-                if request.behaviour.plan:
-                    check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
-                outcomes = invocation.build(labels)
-                report.targets = list(outcomes.targets.values())
-                _deliver(invocation, outcomes, report.started)
-                _raise(outcomes)
-                if asked is not None and may_be_kept(request) and not is_active(os.environ):
-                    events = [event for _, event in report.recorder.events]
-                    seen = Witness(request, invocation, files, outcomes, events, began, report.name)
-                    keep(asked, seen)
-            finally:
-                invocation.close()
+            if asked is not None and asked.last is not None:
+                invocation.contexts.believe(asked.last.walks)
+            labels = report.wanted = wanted_labels(invocation, request, selected)
+            if request.behaviour.against is not None:
+                compare_with(invocation, selected, request.behaviour.against)
+            if not labels:
+                return _nothing_to_do(request, tee, report.started)
+            _check_iidfile(request, labels)
+            if request.behaviour.plan:
+                check_drift(_read_plan(request.behaviour.plan), invocation.preview(labels))
+            outcomes = invocation.build(labels)
+            report.targets = list(outcomes.targets.values())
+            _deliver(invocation, outcomes, report.started)
+            _raise(outcomes)
+            if asked is not None and may_be_kept(request) and not is_active(os.environ):
+                events = [event for _, event in report.recorder.events]
+                seen = Witness(request, invocation, files, outcomes, events, began, report.name)
+                keep(asked, seen)
     except BaseException as error:
         ended = error
         raise
@@ -85,6 +84,12 @@ def build(
         reporter.close()
         report.finish(ended, lambda text: reporter.emit(Message("warning", text)))
     return 0
+
+
+def _check_iidfile(request: BuildRequest, labels: Sequence[str]) -> None:
+    if request.publishing.iidfile and len(labels) != 1:
+        message = f"--iidfile takes one image, not {len(labels)}"
+        raise UsageError(message, hint="--metadata-file takes any number")
 
 
 def _nothing_to_do(request: BuildRequest, reporter: Reporter, started: float) -> int:
@@ -139,14 +144,13 @@ def plan(request: BuildRequest, reporter: Reporter) -> Preview:
     selected = open_workspace(request)
     reporter.emit(PhaseFinished("load", time.monotonic() - began))
     try:
-        with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
-            invocation = Invocation(session, request, selected)
-            try:
-                if request.behaviour.against is not None:
-                    compare_with(invocation, selected, request.behaviour.against)
-                return invocation.preview(wanted_labels(invocation, request, selected))
-            finally:
-                invocation.close()
+        with (
+            Session(Path(request.storage), reporter, selected.workspace.cache) as session,
+            closing(Invocation(session, request, selected)) as invocation,
+        ):
+            if request.behaviour.against is not None:
+                compare_with(invocation, selected, request.behaviour.against)
+            return invocation.preview(wanted_labels(invocation, request, selected))
     finally:
         reporter.close()
 

@@ -1,6 +1,7 @@
 """``mkbuild cache export`` and ``import``: what a build knows, carried to another machine."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from mkbuild.action import LayerRecord, StatePair
@@ -48,18 +49,17 @@ def export(request: BuildRequest, reporter: Reporter, place: Path, key: bytes | 
     detect.enter(request.behaviour.sandbox)
     selected = open_workspace(request)
     try:
-        with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
-            invocation = Invocation(session, request, selected)
-            try:
-                labels = wanted_labels(invocation, request, selected)
-                images, resolution, resolver = invocation.resolve(labels)
-                bundle = Bundle(session.store, signer)
-                _add_steps(bundle, resolution, resolver)
-                _add_layers(bundle, images, resolution, invocation)
-                _add_bases(bundle, resolution, invocation)
-                _write(bundle, place)
-            finally:
-                invocation.close()
+        with (
+            Session(Path(request.storage), reporter, selected.workspace.cache) as session,
+            closing(Invocation(session, request, selected)) as invocation,
+        ):
+            labels = wanted_labels(invocation, request, selected)
+            images, resolution, resolver = invocation.resolve(labels)
+            bundle = Bundle(session.store, signer)
+            _add_steps(bundle, resolution, resolver)
+            _add_layers(bundle, images, resolution, invocation)
+            _add_bases(bundle, resolution, invocation)
+            _write(bundle, place)
     finally:
         reporter.close()
     blobs = bundle.blobs

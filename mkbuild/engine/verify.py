@@ -1,6 +1,7 @@
 """``mkbuild verify``: builds images once more, from nothing, and compares them bit for bit."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,17 +41,16 @@ def verify(request: BuildRequest, reporter: Reporter) -> list[Verdict]:
     request = replace(request, publishing=Publishing())
     selected = open_workspace(request)
     try:
-        with Session(Path(request.storage), reporter, selected.workspace.cache) as session:
-            invocation = Invocation(session, request, selected)
-            try:
-                labels = wanted_labels(invocation, request, selected)
-                outcomes = _built(invocation.build(labels))
-                pins = Pins(invocation.pins.seen())
-                fresh = replace(request, storage=str(session.directory()), caches=CacheFlags())
-                alone = _alone(selected)
-                return list(_again(fresh, alone, pins, before=invocation, outcomes=outcomes))
-            finally:
-                invocation.close()
+        with (
+            Session(Path(request.storage), reporter, selected.workspace.cache) as session,
+            closing(Invocation(session, request, selected)) as invocation,
+        ):
+            labels = wanted_labels(invocation, request, selected)
+            outcomes = _built(invocation.build(labels))
+            pins = Pins(invocation.pins.seen())
+            fresh = replace(request, storage=str(session.directory()), caches=CacheFlags())
+            alone = _alone(selected)
+            return list(_again(fresh, alone, pins, before=invocation, outcomes=outcomes))
     finally:
         reporter.close()
 
@@ -70,16 +70,15 @@ def _again(
     before: Invocation,
     outcomes: Outcomes,
 ) -> Iterator[Verdict]:
-    with Session(Path(request.storage), before.session, selected.workspace.cache) as session:
-        invocation = Invocation(session, request, selected, pins)
-        try:
-            again = _built(invocation.build(tuple(outcomes.targets)))
-            for label, target in outcomes.targets.items():
-                pairs = zip(target.images, again.targets[label].images, strict=True)
-                for first, second in pairs:
-                    yield _verdict(before, invocation, first, second)
-        finally:
-            invocation.close()
+    with (
+        Session(Path(request.storage), before.session, selected.workspace.cache) as session,
+        closing(Invocation(session, request, selected, pins)) as invocation,
+    ):
+        again = _built(invocation.build(tuple(outcomes.targets)))
+        for label, target in outcomes.targets.items():
+            pairs = zip(target.images, again.targets[label].images, strict=True)
+            for first, second in pairs:
+                yield _verdict(before, invocation, first, second)
 
 
 def _built(outcomes: Outcomes) -> Outcomes:
