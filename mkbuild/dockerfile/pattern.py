@@ -4,6 +4,7 @@ POSIX shell, 2.13 "Pattern Matching Notation", without bracket expressions.
 """
 
 import re
+from collections.abc import Sequence
 
 _NAME = re.compile(r"\$(?:\$|\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))")
 
@@ -75,12 +76,17 @@ def _compile(pattern: str, *, longest: bool) -> re.Pattern[str]:
             position += 1
         else:
             parts[-1].append(re.escape(character))
+    return re.compile(starred(parts, longest=longest))
+
+
+def starred(parts: Sequence[Sequence[str]], *, longest: bool = True) -> str:
+    """Return the expression of what stands between ``*``, which never tries a place twice."""
     first, *others = map("".join, parts)
     if not others:
-        return re.compile(first)
+        return first
     # The first place where a part fits is as good as any: only where the last one ends counts.
     middle = "".join(f"(?>.*?{part})" for part in others[:-1] if part)
-    return re.compile(f"{first}{middle}.*{'' if longest else '?'}{others[-1]}")
+    return f"{first}{middle}.*{'' if longest else '?'}{others[-1]}"
 
 
 def _reverse(pattern: str) -> str:

@@ -10,7 +10,7 @@ from mkbuild.context.digests import FileDigests
 from mkbuild.context.ignore import Ignore
 from mkbuild.context.scan import ContextTree, View, scan
 from mkbuild.digest import Digest
-from mkbuild.engine.compiled import Walk, identity
+from mkbuild.engine.compiled import Identity, Walk, identity
 from mkbuild.errors import BuildFileError, StepError, UserError
 from mkbuild.frozen import frozen
 from mkbuild.plan.actions import CONTEXT, ContextInput
@@ -136,14 +136,17 @@ class Contexts:
 
 def _require_same(context: Context, walk: Walk) -> None:
     """Refuse a context that is not what its parts were taken from: keys would name other bytes."""
-    root = context.tree.root
-    found = {
-        f"{root}/{path}" if path else str(root): identity(status)
-        for path, status in context.tree.walked.items()
-    }
-    if found != walk.found():
+    if found_in(context.tree) != walk.found():
         message = f"the context {context.directory} changed while it was being read"
         raise StepError(message, hint="build again when nothing writes to the build context")
+
+
+def found_in(tree: ContextTree) -> dict[str, Identity]:
+    """Return what a walk found, by its place; the context's own directory first."""
+    return {
+        f"{tree.root}/{path}" if path else str(tree.root): identity(status)
+        for path, status in tree.walked.items()
+    }
 
 
 def ignore_files(directory: Path, dockerfile: str | None) -> list[Path]:

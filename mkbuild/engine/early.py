@@ -81,7 +81,7 @@ class EarlyPush:
 
 def place_of(target: Target, publishing: Publishing) -> Reference | None:
     """Return a reference in the first repository that a target is pushed to; None for none."""
-    if not target.publish or not (publishing.push or publishing.replicas):
+    if not target.publish:
         return None
     # Their digest and commit are not known yet; as a rule they are of the tag.
     names = [resolve_inputs(name, _UNKNOWN, _UNKNOWN) for name in target.tags]

@@ -24,7 +24,7 @@ from mkbuild.engine.compiled import (
     identity,
     write,
 )
-from mkbuild.engine.contexts import Contexts
+from mkbuild.engine.contexts import Contexts, found_in
 from mkbuild.engine.files import DiskFiles, Git
 from mkbuild.engine.request import BuildRequest, DockerfileInput, Publishing
 from mkbuild.events import (
@@ -240,12 +240,9 @@ def _walks(contexts: Contexts, began: int) -> Iterator[Walk]:
             yield contexts.standing[which]
             continue
         tree = contexts.walked[which].tree
-        found: dict[str, Identity] = {}
-        for path, status in tree.walked.items():
-            if not is_settled(status, began):
-                raise _DoubtError
-            found[f"{tree.root}/{path}" if path else str(tree.root)] = identity(status)
-        yield Walk.made(*which, found, contexts.parts.get(which, {}))
+        if not all(is_settled(status, began) for status in tree.walked.values()):
+            raise _DoubtError
+        yield Walk.made(*which, found_in(tree), contexts.parts.get(which, {}))
 
 
 def _stat(path: str) -> os.stat_result | None:

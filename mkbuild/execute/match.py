@@ -7,6 +7,7 @@ makes the next character literal. None of them matches a slash, and ``**`` is no
 import re
 from functools import lru_cache
 
+from mkbuild.dockerfile.pattern import starred
 from mkbuild.errors import StepError
 
 
@@ -50,12 +51,7 @@ def compiled(component: str) -> re.Pattern[str]:
             found[-1].append(re.escape(char))
             continue
         position += 1
-    first, *others = map("".join, found)
-    if not others:
-        return re.compile(first, re.DOTALL)
-    # The first place where a part fits is as good as any: only the last part has its place.
-    middle = "".join(f"(?>.*?{part})" for part in others[:-1] if part)
-    return re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL)
+    return re.compile(starred(found), re.DOTALL)
 
 
 def _character_class(component: str, position: int) -> tuple[str, int]:

@@ -24,10 +24,9 @@ class Growth:
         self._changed = threading.Condition()
         self._size = 0
         self._wake_at = _NOBODY
-        self._over = False
         self.whole: Whole | None = None
         """Known after the last byte, before the blob is in its place."""
-        self._published = False
+        self._published: bool | None = None
 
     def advance(self, size: int) -> None:
         """Tell that so many bytes are written."""
@@ -48,8 +47,8 @@ class Growth:
     def end(self, *, published: bool) -> None:
         """Tell that the blob is in its place, or given up. The first word counts."""
         with self._changed:
-            if not self._over:
-                self._over, self._published = True, published
+            if self._published is None:
+                self._published = published
             self._changed.notify_all()
 
     def wait(self, size: int) -> int:
@@ -60,10 +59,10 @@ class Growth:
 
     def _reached(self, size: int) -> bool:
         self._wake_at = min(self._wake_at, size)
-        return self._size > size or self.whole is not None or self._over
+        return self._size > size or self.whole is not None or self._published is not None
 
     def finish(self) -> Whole | None:
         """Wait until the blob is in its place; None where it was given up."""
         with self._changed:
-            self._changed.wait_for(lambda: self._over)
+            self._changed.wait_for(lambda: self._published is not None)
             return self.whole if self._published else None
