@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 """Most bytes of a decompressed block."""
 
-_CHUNK = 1 << 17
+_CHUNK = 1 << 20
 _GZIP, _ZSTD, _BZIP2, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0"
 _SKIPPABLE = tuple(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60))
 _MEMORY = 1 << 27
