@@ -1,72 +1,111 @@
 """Frozen dataclasses with slots that cost little before the first one is made.
 
 ``@dataclass(frozen=True, slots=True)`` compiles six methods for each class when its module is
-imported: for the two hundred classes of a build that was a third of the time to start. Here the
-same library makes a method when it is first called. All else is as there: ``fields``, ``replace``,
-``field(repr=False)``, pickling, matching.
+imported: for the two hundred classes of a build that was a third of the time to start. Here
+``__init__`` alone is compiled, when it is first called; the others are made without. All else is
+as there: ``fields``, ``replace``, ``field(repr=False)``, pickling, matching.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from reprlib import recursive_repr
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
-_FLAGS: dict[str, dict[str, bool]] = {
-    "__init__": {"repr": False, "eq": False},
-    "__repr__": {"init": False, "eq": False},
-    "__eq__": {"init": False, "repr": False},
-    "__hash__": {"init": False, "repr": False},
-}
-"""The methods that are made later, and how the library is told to make little else."""
+_ABSENT = object()
+"""Stands for an argument that a default factory makes."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def frozen(cls: type[T]) -> type[T]:
     """Make a class a frozen dataclass with slots; a parent must have been made in the same way."""
-    own = {name for name in _FLAGS if cls.__dict__.get(name) is not None}
+    own = {name for name, value in vars(cls).items() if value is not None}
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    for name in _FLAGS:
-        if name not in own:
-            setattr(made, name, _later(made, name))
+    if "__init__" not in own:
+        made.__init__ = _init_later(made)
+    if "__repr__" not in own:
+        made.__repr__ = _represent
+    found = dataclasses.fields(made)
+    if "__eq__" not in own:
+        made.__eq__ = _equal(_getter([f.name for f in found if f.compare]))
+    if "__hash__" not in own:
+        hashed = [f.name for f in found if (f.compare if f.hash is None else f.hash)]
+        made.__hash__ = _hash(_getter(hashed))
     made.__setattr__, made.__delattr__ = _set, _delete
     made.__getstate__, made.__setstate__ = _state, _restore
     return made  # type: ignore[no-any-return]
 
 
-def _later(cls: type, name: str) -> Callable[..., Any]:
-    def method(self: object, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- any of them
-        found = _make(cls, name)
-        setattr(cls, name, found)
-        return found(self, *args, **kwargs)
+def _init_later(cls: Any) -> Callable[..., None]:  # noqa: ANN401 -- a dataclass
+    def __init__(self: object, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401, N807
+        cls.__init__ = _init(cls)
+        cls.__init__(self, *args, **kwargs)
 
-    method.__name__ = name
-    return method
+    return __init__
 
 
-def _make(cls: Any, name: str) -> Callable[..., Any]:  # noqa: ANN401 -- a dataclass
-    """Let the library make a method, of a class that has the same fields and nothing else."""
-    # A docstring, since the library would write one, which takes long.
-    namespace: dict[str, Any] = {"__doc__": "Never seen."}
+def _init(cls: Any) -> Callable[..., None]:  # noqa: ANN401 -- a dataclass
+    """Compile what takes the arguments and fills the slots."""
+    names: dict[str, Any] = {"_absent": _ABSENT}
+    positional, keywords, body = ["self"], ["*"], [" pass"]
+    for f in dataclasses.fields(cls):
+        name, value, default = f.name, f.name, ""
+        if f.default_factory is not dataclasses.MISSING:
+            names[f"_make_{name}"], default = f.default_factory, "_absent"
+            value = f"_make_{name}() if {name} is _absent else {name}"
+        elif f.default is not dataclasses.MISSING:
+            names[f"_default_{name}"], default = f.default, f"_default_{name}"
+        if f.init:
+            parameters = keywords if f.kw_only else positional
+            parameters.append(f"{name}={default}" if default else name)
+        elif default:
+            body.append(f" {name} = {default}")
+        else:
+            continue  # __post_init__ fills it
+        names[f"_set_{name}"] = getattr(cls, name).__set__
+        body.append(f" _set_{name}(self, {value})")
     if hasattr(cls, "__post_init__"):
-        namespace["__post_init__"] = cls.__post_init__
-    columns = [(f.name, f.type, _copy(f)) for f in dataclasses.fields(cls)]
-    flags: dict[str, Any] = {"namespace": namespace, "frozen": True, **_FLAGS[name]}
-    plain = dataclasses.make_dataclass(cls.__name__, columns, **flags)
-    found: Callable[..., Any] = plain.__dict__[name]
-    return found
+        body.append(" self.__post_init__()")
+    parameters = positional + keywords if len(keywords) > 1 else positional
+    text = f"def __init__({', '.join(parameters)}):\n" + "\n".join(body)
+    exec(text, names)  # noqa: S102 -- the names are those of fields
+    init: Callable[..., None] = names["__init__"]
+    init.__qualname__ = f"{cls.__qualname__}.__init__"
+    return init
 
 
-def _copy(f: "dataclasses.Field[Any]") -> Any:  # noqa: ANN401 -- as field() is typed
-    return dataclasses.field(
-        default=f.default,
-        default_factory=f.default_factory,
-        init=f.init,
-        repr=f.repr,
-        hash=f.hash,
-        compare=f.compare,
-        kw_only=f.kw_only,
-    )
+Getter = Callable[[Any], tuple[Any, ...]]
+
+
+def _getter(names: Sequence[str]) -> Getter:
+    """Return what takes the values of some fields, as a tuple however few they are."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
+
+
+def _equal(get: Getter) -> Callable[[Any, Any], bool]:
+    def __eq__(self: object, other: object) -> bool:  # noqa: N807
+        if other.__class__ is self.__class__:
+            return get(self) == get(other)
+        return NotImplemented
+
+    return __eq__
+
+
+def _hash(get: Getter) -> Callable[[Any], int]:
+    def __hash__(self: object) -> int:  # noqa: N807
+        return hash(get(self))
+
+    return __hash__
+
+
+@recursive_repr()
+def _represent(self: Any) -> str:  # noqa: ANN401 -- a dataclass
+    shown = [f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.repr]
+    return f"{self.__class__.__qualname__}({', '.join(shown)})"
 
 
 def _set(self: object, name: str, value: object) -> None:  # noqa: ARG001 -- as Python calls it

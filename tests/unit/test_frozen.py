@@ -19,6 +19,9 @@ class Late:
     hidden: str = field(default="s", repr=False)
     note: str = field(default="", compare=False)
     tags: list[str] = field(default_factory=list, hash=False)
+    seen: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    level: int = field(default=1, init=False)
+    owner: str = field(default="root", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,9 @@ class Usual:
     hidden: str = field(default="s", repr=False)
     note: str = field(default="", compare=False)
     tags: list[str] = field(default_factory=list, hash=False)
+    seen: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    level: int = field(default=1, init=False)
+    owner: str = field(default="root", kw_only=True)
 
 
 @frozen
@@ -56,6 +62,8 @@ class Own:  # noqa: PLW1641 -- the decorator makes it
         return "own"
 
 
+REST = "level=1, owner='root'"
+
 Make = Callable[..., Late | Usual]
 BOTH = pytest.mark.parametrize("make", [Late, Usual])
 
@@ -63,13 +71,16 @@ BOTH = pytest.mark.parametrize("make", [Late, Usual])
 @BOTH
 def test_it_is_as_the_library_makes_it(make: Make) -> None:
     one = make("a", tags=["x"])
-    assert repr(one) == f"{make.__name__}(name='a', size=3, note='', tags=['x'])"
+    assert repr(one) == f"{make.__name__}(name='a', size=3, note='', tags=['x'], {REST})"
     assert one == make("a", 3, note="else", tags=["x"])
     assert one != make("a", hidden="other", tags=["x"])
     assert hash(one) == hash(make("a", note="else"))
-    assert hash(one) == hash(("a", 3, "s"))
+    assert hash(one) == hash(("a", 3, "s", 1, "root"))
     assert make("a").tags is not make("a").tags
-    assert [item.name for item in fields(one)] == ["name", "size", "hidden", "note", "tags"]
+    assert make("a").seen is not make("a").seen
+    assert one != make("a", tags=["x"], owner="me")
+    names = ["name", "size", "hidden", "note", "tags", "seen", "level", "owner"]
+    assert [item.name for item in fields(one)] == names
     assert replace(one, size=4).size == 4
     assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 -- our own
     match one:
@@ -95,10 +106,44 @@ def test_arguments_are_checked(make: Make) -> None:
         make()
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         make("a", colour=1)
+    with pytest.raises(TypeError, match="from 2 to 6 positional arguments but 7 were given"):
+        make("a", 1, "b", "c", [], "me")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'level'"):
+        make("a", level=1)
+
+
+@BOTH
+def test_a_value_in_itself_is_shown_once(make: Make) -> None:
+    one = make("a")
+    one.tags.append(one)  # type: ignore[arg-type]
+    assert "tags=[...]" in repr(one)
+
+
+@frozen
+class Nothing:
+    """Without a field."""
+
+
+@frozen
+class One:
+    """With one field, which is not required to be hashable before it is hashed."""
+
+    values: list[int]
+
+
+def test_few_fields() -> None:
+    assert Nothing() == Nothing()
+    assert hash(Nothing()) == hash(())
+    assert repr(Nothing()) == "Nothing()"
+    assert One([1]) == One([1]) != One([2])
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(One([1]))
 
 
 def test_children() -> None:
-    assert repr(Child("a", more=2)).endswith("Child(name='a', size=3, note='', tags=[], more=2)")
+    assert repr(Child("a", more=2)).endswith(
+        f"Child(name='a', size=3, note='', tags=[], {REST}, more=2)"
+    )
     assert Child("a", more=1) != Child("a", more=2)
     assert Late("a") != Child("a")
     assert isinstance(Child("a"), Late)
