@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS files_v2 (
 
 _Identity = tuple[int, int, int, int, int]
 """Device, inode (signed), size, mtime and ctime (ns): what a file is known by."""
+_SIZE = 2
+"""The size's place in it."""
 
 _SECOND = 1_000_000_000
 _FINE_GRAIN = 20_000_000
@@ -35,6 +37,8 @@ _COARSE_GRAIN = 2 * _SECOND
 _REFRESH_DAYS, _FORGET_DAYS = 7, 60
 _BIG = 1 << 17
 """Bytes from which reading a file in another thread saves more than it costs."""
+_KEPT = 96 << 20
+"""Bytes of small files that are kept, so that a layer's writer need not read them again."""
 
 
 class FileToHash(NamedTuple):
@@ -74,6 +78,8 @@ class FileDigests:
         self._clock = clock
         self._usable = True
         self._attributes: dict[_Identity, bytes] = {}
+        self._kept: dict[bytes, bytes] = {}
+        self._room = _KEPT
         self.files_read = 0
         """How many files were read, since their digests were not known."""
 
@@ -87,23 +93,50 @@ class FileDigests:
         Raises StepError for a file that cannot be read, is no regular file any more, or was
         changed while it was read.
         """
-        wanted = {_identity(file.status): file for file in files if file.status.st_size}
+        identities = [_identity(file.status) for file in files]
+        wanted = {
+            which: file for which, file in zip(identities, files, strict=True) if which[_SIZE]
+        }
         known = self._recall(wanted) if wanted else {}
         unknown = {which: file for which, file in wanted.items() if which not in known}
         if unknown:
             began = self._clock()
-            fresh = dict(zip(unknown, _hash_all(list(unknown.values())), strict=True))
+            fresh = self._hash(unknown)
             self.files_read += len(unknown)
             self._remember(unknown, fresh, began)
             known.update(fresh)
         self._attributes.update((i, h.attributes) for i, h in known.items() if h.attributes)
-        return [
-            known[_identity(file.status)].digest if file.status.st_size else EMPTY for file in files
-        ]
+        return [known[which].digest if which[_SIZE] else EMPTY for which in identities]
+
+    def kept(self, digest: bytes) -> bytes | None:
+        """Return the bytes of a file that was read and hashed here, where they were kept."""
+        return self._kept.get(digest)
 
     def attributes(self, status: os.stat_result) -> bytes:
         """Return the attributes of a file that is not empty, after :meth:`digests` of it."""
         return self._attributes.get(_identity(status), b"") if self._attributes else b""
+
+    def _hash(self, files: Mapping[_Identity, FileToHash]) -> dict[_Identity, Hashed]:
+        """Read files: big ones in threads of their own, the others in this one meanwhile."""
+        big = [which for which in files if which[_SIZE] >= _BIG]
+        if len(big) < 2 or (os.cpu_count() or 1) < 2:  # noqa: PLR2004 -- nothing beside
+            return {which: self._hash_one(which, file) for which, file in files.items()}
+        from concurrent.futures import ThreadPoolExecutor  # a no-op reads nothing
+
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+            begun = {which: pool.submit(self._hash_one, which, files[which]) for which in big}
+            return {
+                which: begun[which].result() if which in begun else self._hash_one(which, file)
+                for which, file in files.items()
+            }
+
+    def _hash_one(self, which: _Identity, file: FileToHash) -> Hashed:
+        hashed, data = _read(which, file.path)
+        if data is not None and self._room > len(data):
+            # Threads may both find the last room: some bytes more, and no harm.
+            self._room -= len(data)
+            self._kept[hashed.digest] = data
+        return hashed
 
     def _recall(self, wanted: Iterable[_Identity]) -> dict[_Identity, Hashed]:
         by_device: dict[int, list[int]] = {}
@@ -184,29 +217,6 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def _hash_all(files: Sequence[FileToHash]) -> list[Hashed]:
-    attributes = [read_attributes(file.path) for file in files]
-    return list(map(Hashed, _contents(files), attributes))
-
-
-def _contents(files: Sequence[FileToHash]) -> list[bytes]:
-    threads = min(os.cpu_count() or 1, 8)
-    if threads < 2 or sum(_is_big(file) for file in files) < 2:  # noqa: PLR2004 -- nothing beside
-        return [hash_file(file) for file in files]
-    from concurrent.futures import ThreadPoolExecutor  # a no-op reads nothing
-
-    with ThreadPoolExecutor(threads) as pool:
-        begun = [pool.submit(hash_file, file) if _is_big(file) else None for file in files]
-        return [
-            hash_file(file) if future is None else future.result()
-            for file, future in zip(files, begun, strict=True)
-        ]
-
-
-def _is_big(file: FileToHash) -> bool:
-    return file.status.st_size >= _BIG
-
-
 def read_attributes(path: Path | str) -> bytes:
     """Encode a path's own ``user.*`` attributes and capabilities; empty where it has none.
 
@@ -214,46 +224,64 @@ def read_attributes(path: Path | str) -> bytes:
     has none.
     """
     try:
-        names = os.listxattr(path, follow_symlinks=False)
+        return _attributes_of(path)
+    except OSError as error:
+        message = f"cannot read the attributes of {os.fspath(path)}: {error.strerror}"
+        raise StepError(message) from error
+
+
+def _attributes_of(place: Path | str | int) -> bytes:
+    """Encode the attributes of a path, or of what a descriptor has open; raises OSError."""
+    follow = isinstance(place, int)
+    try:
+        names = os.listxattr(place, follow_symlinks=follow)
+        if not names:
+            return b""
         found: list[digests.Canonical] = [
-            [name, os.getxattr(path, name, follow_symlinks=False)]
+            [name, os.getxattr(place, name, follow_symlinks=follow)]
             for name in sorted(names)
             if name.startswith("user.") or name == "security.capability"
         ]
     except OSError as error:
         if error.errno in {errno.ENOTSUP, errno.ENOENT, errno.ENODATA}:
             return b""
-        message = f"cannot read the attributes of {os.fspath(path)}: {error.strerror}"
-        raise StepError(message) from error
+        raise
     return digests.canonical(found) if found else b""
 
 
-def hash_file(file: FileToHash) -> bytes:
-    """Read a file and return its raw SHA-256; errors as in :meth:`FileDigests.digests`."""
+def _read(which: _Identity, path: Path | str) -> tuple[Hashed, bytes | None]:
+    """Read and hash a file that is to be what it was; returns its bytes as well where it is small.
+
+    Errors as in :meth:`FileDigests.digests`.
+    """
+    data = None
     try:
         # What replaced the file meanwhile is neither followed nor waited for.
-        fd = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            result = _sha256(fd, file.status.st_size)
+            attributes = _attributes_of(fd)
+            # As small as most are, in one piece that is known to be the last.
+            if which[_SIZE] < _BIG and len(data := os.read(fd, which[_SIZE] + 1)) == which[_SIZE]:
+                digest = hashlib.sha256(data).digest()
+            else:
+                data = None
+                digest = _sha256(fd)
             after = os.fstat(fd)
         finally:
             os.close(fd)
     except OSError as error:
-        message = f"cannot read {os.fspath(file.path)}: {error.strerror}"
+        message = f"cannot read {os.fspath(path)}: {error.strerror}"
         raise StepError(message) from error
-    if not stat.S_ISREG(after.st_mode) or _identity(after) != _identity(file.status):
-        message = f"{os.fspath(file.path)} changed while it was being read"
+    if _identity(after) != which or not stat.S_ISREG(after.st_mode):
+        message = f"{os.fspath(path)} changed while it was being read"
         raise StepError(message, hint="build again when nothing writes to the build context")
-    return result
+    return Hashed(digest, attributes), data
 
 
-def _sha256(fd: int, size: int) -> bytes:
-    """Hash what can be read; a file as small as most are in one piece, known to be its last."""
+def _sha256(fd: int) -> bytes:
+    """Hash all that can be read."""
+    os.lseek(fd, 0, os.SEEK_SET)
     hashed = hashlib.sha256()
-    wanted = min(size + 1, _BIG)
-    while piece := os.read(fd, wanted):
+    while piece := os.read(fd, _BIG):
         hashed.update(piece)
-        size -= len(piece)
-        if not size and len(piece) < wanted:
-            break
     return hashed.digest()

@@ -76,6 +76,10 @@ class ContextTree:
         """Return where a file's bytes are."""
         return self._place(file.entry.path)
 
+    def kept(self, file: Located) -> bytes | None:
+        """Return a file's bytes, where they were read for its digest and kept."""
+        return self._digests.kept(self._known.get(file.entry.path, b""))
+
     def _place(self, path: str) -> str:
         return self._places.get(path) or f"{self.root}/{path}"
 

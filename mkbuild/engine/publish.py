@@ -121,7 +121,7 @@ class Publisher:
             partial = journal.with_suffix(".partial")
             partial.write_text(json.dumps(entries))
             partial.rename(journal)
-            _side_by_side(lambda w: self._pusher.publish(w[0], w[1].document), moving)
+            _side_by_side(lambda w: self._pusher.move(w[0], w[1].document), moving)
             journal.unlink()
         journal.with_suffix(".lock").unlink(missing_ok=True)
 

@@ -68,12 +68,14 @@ def download(
 class BlobSource:
     """Where a blob comes from: repositories to mount it from, else the store.
 
-    ``provide`` is called where it must be uploaded and the store lacks it.
+    ``provide`` is called where it must be uploaded and the store lacks it. ``new``: the repository
+    cannot have it yet, and is not asked.
     """
 
     store: BlobStore
     mount_from: Sequence[str] = ()
     provide: Callable[[Descriptor], None] = lambda _: None
+    new: bool = False
 
 
 def push(client: Client, repository: str, descriptor: Descriptor, source: BlobSource) -> Moved:
@@ -81,14 +83,15 @@ def push(client: Client, repository: str, descriptor: Descriptor, source: BlobSo
 
     Raises RegistryError; KeyError where the blob has to be uploaded and is not to be had.
     """
-    if exists(client, repository, descriptor):
-        return Moved.EXISTED
     session = None
-    for other in source.mount_from:
-        if other != repository:
-            mounted, session = mount(client, repository, descriptor, other)
-            if mounted:
-                return Moved.MOUNTED
+    others = [other for other in source.mount_from if other != repository]
+    # A mount takes one request, whether the repository has the blob already or not.
+    for other in others:
+        mounted, session = mount(client, repository, descriptor, other)
+        if mounted:
+            return Moved.MOUNTED
+    if not source.new and exists(client, repository, descriptor):
+        return Moved.EXISTED
     if not source.store.has(descriptor.digest):
         source.provide(descriptor)
     with source.store.open(descriptor.digest) as content:

@@ -5,7 +5,7 @@ Layers may begin their way while they are written (:meth:`Pusher.push_early`).
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field, replace
 
@@ -110,28 +110,25 @@ class Pusher:
         RegistryError; KeyError where a blob is nowhere to be had.
         """
         client = self._clients.get(reference.registry, reference.repository)
-        wanted = {
-            descriptor.digest: descriptor
-            for manifest in image.images()
-            for descriptor in (*manifest.layers, manifest.config)
-        }
+        layers = _each_once(layer for manifest in image.images() for layer in manifest.layers)
+        configs = _each_once(manifest.config for manifest in image.images())
         with ThreadPoolExecutor(max(1, client.settings.concurrency), "push") as pool:
-            moved = list(
-                pool.map(
-                    lambda descriptor: self._blob(
-                        client, reference, image.origins, image.provide, descriptor
-                    ),
-                    wanted.values(),
-                )
-            )
+
+            def bring(wanted: Iterable[Descriptor], *, new: bool) -> list[Moved]:
+                parts = (reference, image.origins, image.provide)
+                return list(pool.map(lambda one: self._blob(client, *parts, one, new=new), wanted))
+
+            moved = bring(layers, new=False)
+            # A config names its layers: where one was not there, neither is it.
+            moved += bring(configs, new=Moved.UPLOADED in moved)
         # An index after its manifests: registries refuse it otherwise.
         documents = {document.digest: document for document in (*image.images(), image.document)}
         for document in documents.values():
-            if client.head(reference.repository, document.digest) is None:
-                client.put_document(reference.repository, document.digest, document)
+            # To ask first whether it is there would be a request as well.
+            client.put_document(reference.repository, document.digest, document)
         uploaded = [
             descriptor.size
-            for descriptor, how in zip(wanted.values(), moved, strict=True)
+            for descriptor, how in zip((*layers, *configs), moved, strict=True)
             if how is Moved.UPLOADED
         ]
         return Pushed(
@@ -146,9 +143,13 @@ class Pusher:
         """Let a tag stand for a document that was pushed; left alone where it does already."""
         moved = not self.is_current(reference, document.digest)
         if moved:
-            client = self._clients.get(reference.registry, reference.repository)
-            client.put_document(reference.repository, reference.tag, document)
+            self.move(reference, document)
         return Published(str(reference), document.digest, moved)
+
+    def move(self, reference: Reference, document: Manifest | Index) -> None:
+        """Let a tag stand for a document that was pushed."""
+        client = self._clients.get(reference.registry, reference.repository)
+        client.put_document(reference.repository, reference.tag, document)
 
     def _blob(
         self,
@@ -157,6 +158,8 @@ class Pusher:
         origins: Mapping[Digest, Sequence[Reference]],
         provide: Callable[[Descriptor], None],
         descriptor: Descriptor,
+        *,
+        new: bool = False,
     ) -> Moved:
         key = (reference.registry, descriptor.digest)
         with self._lock:
@@ -172,7 +175,12 @@ class Pusher:
                 for origin in origins.get(descriptor.digest, ())
                 if origin.registry == reference.registry
             ]
-            source = BlobSource(self._store, tuple(dict.fromkeys((*known, *others))), provide)
+            mount_from = tuple(dict.fromkeys((*known, *others)))
+            source = BlobSource(self._store, mount_from, provide, new)
             moved = blobs.push(client, reference.repository, descriptor, source)
             known.append(reference.repository)
             return moved
+
+
+def _each_once(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+    return tuple({descriptor.digest: descriptor for descriptor in descriptors}.values())

@@ -205,21 +205,18 @@ def _in_order(
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    pending: deque[tuple[Future[None], Future[bytes]]] = deque()
-    with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as hasher:
+    pending: deque[Future[bytes]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
         dictionary = b""
         for block in _chain(first, second, iterator):
-            pending.append(
-                (hasher.submit(consume, block), pool.submit(compress, block, dictionary))
-            )
+            pending.append(pool.submit(compress, block, dictionary))
             dictionary = block[-_WINDOW:]
+            # Here, and not in a thread: it lets go of the GIL, which the others wait for.
+            consume(block)
             if len(pending) > _AHEAD:
-                hashed, compressed = pending.popleft()
-                hashed.result()
-                yield compressed.result()
-        for hashed, compressed in pending:
-            hashed.result()
-            yield compressed.result()
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
