@@ -254,18 +254,18 @@ def _read(which: _Identity, path: Path | str) -> tuple[Hashed, bytes | None]:
 
     Errors as in :meth:`FileDigests.digests`.
     """
-    data = None
+    size = which[_SIZE]
     try:
         # What replaced the file meanwhile is neither followed nor waited for.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             attributes = _attributes_of(fd)
             # As small as most are, in one piece that is known to be the last.
-            if which[_SIZE] < _BIG and len(data := os.read(fd, which[_SIZE] + 1)) == which[_SIZE]:
-                digest = hashlib.sha256(data).digest()
-            else:
-                data = None
-                digest = _sha256(fd)
+            data = os.read(fd, min(size + 1, _BIG))
+            hashed = hashlib.sha256(data)
+            whole = len(data) == size
+            while not whole and (piece := os.read(fd, _BIG)):
+                hashed.update(piece)
             after = os.fstat(fd)
         finally:
             os.close(fd)
@@ -275,13 +275,4 @@ def _read(which: _Identity, path: Path | str) -> tuple[Hashed, bytes | None]:
     if _identity(after) != which or not stat.S_ISREG(after.st_mode):
         message = f"{os.fspath(path)} changed while it was being read"
         raise StepError(message, hint="build again when nothing writes to the build context")
-    return Hashed(digest, attributes), data
-
-
-def _sha256(fd: int) -> bytes:
-    """Hash all that can be read."""
-    os.lseek(fd, 0, os.SEEK_SET)
-    hashed = hashlib.sha256()
-    while piece := os.read(fd, _BIG):
-        hashed.update(piece)
-    return hashed.digest()
+    return Hashed(hashed.digest(), attributes), data if whole else None

@@ -100,7 +100,7 @@ class Pusher:
                 raise CancelledError("the layer was given up")
             whole = found
             descriptor = Descriptor("application/octet-stream", whole.digest, whole.size)
-            moved = self._blob(client, reference, {}, lambda _: None, descriptor)
+            moved = self._blob(client, reference, descriptor, BlobSource(self._store))
         self._moved[reference.registry, reference.repository, whole.digest] = moved
 
     def push(self, reference: Reference, image: PushImage) -> Pushed:
@@ -115,8 +115,12 @@ class Pusher:
         with ThreadPoolExecutor(max(1, client.settings.concurrency), "push") as pool:
 
             def bring(wanted: Iterable[Descriptor], *, new: bool) -> list[Moved]:
-                parts = (reference, image.origins, image.provide)
-                return list(pool.map(lambda one: self._blob(client, *parts, one, new=new), wanted))
+                def one(descriptor: Descriptor) -> Moved:
+                    others = _repositories(image.origins.get(descriptor.digest, ()), reference)
+                    source = BlobSource(self._store, others, image.provide, new)
+                    return self._blob(client, reference, descriptor, source)
+
+                return list(pool.map(one, wanted))
 
             moved = bring(layers, new=False)
             # A config names its layers: where one was not there, neither is it.
@@ -152,14 +156,7 @@ class Pusher:
         client.put_document(reference.repository, reference.tag, document)
 
     def _blob(
-        self,
-        client: Client,
-        reference: Reference,
-        origins: Mapping[Digest, Sequence[Reference]],
-        provide: Callable[[Descriptor], None],
-        descriptor: Descriptor,
-        *,
-        new: bool = False,
+        self, client: Client, reference: Reference, descriptor: Descriptor, source: BlobSource
     ) -> Moved:
         key = (reference.registry, descriptor.digest)
         with self._lock:
@@ -170,13 +167,8 @@ class Pusher:
             if reference.repository in known:
                 early = (reference.registry, reference.repository, descriptor.digest)
                 return self._moved.pop(early, Moved.EXISTED)
-            others = [
-                origin.repository
-                for origin in origins.get(descriptor.digest, ())
-                if origin.registry == reference.registry
-            ]
-            mount_from = tuple(dict.fromkeys((*known, *others)))
-            source = BlobSource(self._store, mount_from, provide, new)
+            mount_from = tuple(dict.fromkeys((*known, *source.mount_from)))
+            source = replace(source, mount_from=mount_from)
             moved = blobs.push(client, reference.repository, descriptor, source)
             known.append(reference.repository)
             return moved
@@ -184,3 +176,8 @@ class Pusher:
 
 def _each_once(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
     return tuple({descriptor.digest: descriptor for descriptor in descriptors}.values())
+
+
+def _repositories(origins: Iterable[Reference], target: Reference) -> tuple[str, ...]:
+    """Return the repositories that are in the same registry as where something goes."""
+    return tuple(origin.repository for origin in origins if origin.registry == target.registry)

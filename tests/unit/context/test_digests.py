@@ -1,6 +1,7 @@
 import hashlib
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,29 @@ def test_no_change_after_a_trusted_reading_can_have_the_same_timestamps(
     status = os.stat_result((0,) * 10, {"st_mtime_ns": stamp, "st_ctime_ns": stamp})
     if is_settled(status, read_at):
         assert later_stamp > stamp
+
+
+def test_small_files_that_were_read_are_kept(tmp_path: Path) -> None:
+    small, big = tmp_path / "small", tmp_path / "big"
+    small.write_bytes(b"before")
+    big.write_bytes(bytes(1 << 20))
+    files = [lstat(small), lstat(big)]
+    with closing(make(tmp_path, 0)) as digests:
+        of_small, of_big = digests.digests(files)
+        small.write_bytes(b"after!")
+        assert digests.kept(of_small) == b"before"
+        assert digests.kept(of_big) is None
+
+
+def test_no_more_is_kept_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mkbuild.context.digests._KEPT", 10)
+    for name in "abc":
+        (tmp_path / name).write_bytes(name.encode() * 4)
+    with closing(make(tmp_path, 0)) as digests:
+        found = digests.digests([lstat(tmp_path / name) for name in "abc"])
+        assert [digests.kept(each) for each in found] == [b"aaaa", b"bbbb", None]
 
 
 def test_empty_files_are_not_opened(tmp_path: Path) -> None:

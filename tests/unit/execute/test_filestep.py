@@ -158,3 +158,16 @@ def test_archive_keeps_what_the_context_transfer_drops(tmp_path: Path) -> None:
     ids = f"{owner.st_uid}:{owner.st_gid}"
     assert shown(diff) == [f"d 750 {ids} n", f"f 644 {ids} n/x"]
     digests.close()
+
+
+def test_what_was_hashed_is_what_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "x").write_text("before")
+    digests = FileDigests(tmp_path / "digests", warn=lambda _: None)
+    tree = scan(tmp_path / "context", None, digests)
+    step, given = CopyStep(WHERE, ("x",), "/n"), Inputs(tree)
+    key_part(step, given)
+    (tmp_path / "context" / "x").write_text("after!")
+    diff = perform(step, Index(), given, Times(1), tmp_path)
+    assert list(diff.sources.values()) == [b"before"]
+    digests.close()

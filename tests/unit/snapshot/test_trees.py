@@ -53,11 +53,12 @@ def test_a_diff_becomes_a_tree(store: TreeStore) -> None:
     assert listed(store.root / "tmp") == []
 
 
-def test_a_source_that_changed_leaves_no_tree(store: TreeStore) -> None:
+def test_a_source_that_changed_leaves_no_tree(store: TreeStore, tmp_path: Path) -> None:
     content = MADE.toc.entries[1].content
     assert content is not None
+    (tmp_path / "x").write_bytes(b"jello")
     with pytest.raises(StepError, match="changed"):
-        store.materialise(Diff(MADE.toc, {content: b"jello"}), NAME)
+        store.materialise(Diff(MADE.toc, {content: str(tmp_path / "x")}), NAME)
     assert not store.has(NAME)
     assert listed(store.root / "tmp") == []
     assert listed(store.root / "trees") == []
