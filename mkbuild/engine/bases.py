@@ -29,13 +29,14 @@ from mkbuild.plan.actions import Base
 from mkbuild.plan.image import PlannedImage
 from mkbuild.store.files import FileStore
 from mkbuild.store.layout import Layout, is_index
+from mkbuild.store.protocol import BlobSink
 
 if TYPE_CHECKING:
     from mkbuild.registry.pull import Resolver
 
 HOUR = 3600
 
-Fetch = Callable[[Descriptor], None]
+Fetch = Callable[[Descriptor, BlobSink], None]
 
 
 @frozen
@@ -100,12 +101,12 @@ class Bases:
         manifest = Manifest.parse(data, descriptor.media_type)
         config = ImageConfig.parse(layout.read(manifest.config))
         self._store.put(data)
-        image = _Image(manifest, config, lambda layer: layout.copy_blob(layer, self._store))
+        image = _Image(manifest, config, layout.copy_blob)
         return self._planned(f"oci-layout://{source.path}", image)
 
     def archived(self, name: str, manifest: Manifest, config: ImageConfig) -> PlannedImage:
         """Return an image whose layers are in the store already."""
-        return self._planned(name, _Image(manifest, config, lambda _: None))
+        return self._planned(name, _Image(manifest, config, lambda *_: None))
 
     def _remembered(self, reference: Reference, platform: Platform, pull: Pull) -> _Image | None:
         """Return what a tag stood for when it was asked last, where that still counts."""
@@ -126,16 +127,18 @@ class Bases:
         except (KeyError, ArchiveError):
             return None
         pinned = reference.with_digest(record["top"])
-        return _Image(manifest, config, lambda layer: self._fetch(pinned, platform, layer))
+        return _Image(manifest, config, partial(self._fetch, pinned, platform))
 
     def _limit(self, reference: Reference, pull: Pull, at: float) -> None:
         """Take into account that a tag was resolved at some time."""
         if reference.digest is None and pull != "never" and not self._offline:
             self.until = min(self.until, at + HOUR if pull == "hourly" else 0)
 
-    def _fetch(self, reference: Reference, platform: Platform, layer: Descriptor) -> None:
+    def _fetch(
+        self, reference: Reference, platform: Platform, layer: Descriptor, into: BlobSink
+    ) -> None:
         resolver = self._resolver()
-        resolver.fetch(resolver.resolve(reference, platform).sources, layer)
+        resolver.fetch(resolver.resolve(reference, platform).sources, layer, into)
 
     def _pulled(self, reference: Reference, platform: Platform) -> _Image:
         if self._offline:
@@ -175,16 +178,15 @@ class Bases:
         """Return the digest of a base's manifest."""
         return self._found[base].manifest.digest
 
-    def fetch(self, layer: BaseLayer) -> None:
-        """Bring a base layer's blob into the store; raises PullError."""
-        self.bring(layer.descriptor)
+    def bring(self, layer: Descriptor, into: BlobSink | None = None) -> None:
+        """Bring the blob of some base's layer into the store; raises PullError.
 
-    def bring(self, layer: Descriptor) -> None:
-        """Bring the blob of some base's layer into the store; raises PullError."""
+        ``into``: what a transfer writes to on its way into the store.
+        """
         if self._store.has(layer.digest):
             return
         try:
-            self._fetches[layer.digest](layer)
+            self._fetches[layer.digest](layer, into or self._store)
         except PullError:
             raise
         except MkbuildError as error:

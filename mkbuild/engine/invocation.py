@@ -109,7 +109,7 @@ class Invocation:
             store=session.store,
             trees=session.trees,
             cache=self.cache,
-            fetch_base=self.bases.fetch,
+            fetch_base=self.bases.bring,
             userxattr=session.userxattr,
             single_id=session.single_id,
         )

@@ -1,23 +1,28 @@
 """Layers of bases and of our own, brought here and unpacked when somebody needs them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from mkbuild import digest as digests
 from mkbuild.action import LayerRecord
 from mkbuild.cache.tiered import TieredCache
 from mkbuild.digest import Digest
+from mkbuild.engine import arrival
 from mkbuild.errors import PullError
 from mkbuild.execute.states import BaseLayer, States, StateTree
 from mkbuild.filesystem.toc import Toc
+from mkbuild.oci.model import Descriptor
 from mkbuild.snapshot import layerread
 from mkbuild.snapshot.layerread import LayerContent
 from mkbuild.snapshot.trees import TreeStore
-from mkbuild.store.protocol import BlobStore
+from mkbuild.store.protocol import BlobSink, BlobStore
+from mkbuild.store.temp import remove_tree
 from mkbuild.store.tocs import get_toc, put_toc
 
-FetchBase = Callable[[BaseLayer], None]
-"""Brings a base layer's blob into the store; raises PullError."""
+FetchBase = Callable[[Descriptor, BlobSink], None]
+"""Brings a base layer's blob into the store, by way of a sink; raises PullError."""
 
 
 class LayerSource:
@@ -86,16 +91,30 @@ class LayerSource:
                     self._trees.publish(temp, name, _size(content.toc))
 
     def _read(self, layer: BaseLayer, below: StateTree, tree: Path | None) -> LayerContent:
-        self._fetch_base(layer)
-        with self._store.open(layer.descriptor.digest) as stream:
-            content, diff_id = layerread.unpack(
-                stream,
-                tree,
-                base=below.index,
-                locate=below.source,
-                userxattr=self._userxattr,
-                single_id=self._single_id,
-            )
+        digest = layer.descriptor.digest
+        # Until an arrival is over its bytes are anybody's, and a temporary tree is all they reach.
+        unpack = partial(self._unpacked, layer, below, tree)
+        if not self._store.has(digest):
+            content = arrival.read(self._store, partial(self._fetch_base, layer.descriptor), unpack)
+            if content is not None:
+                return content
+            if tree is not None:
+                remove_tree(tree)
+                tree.mkdir(0o755)
+        with self._store.open(digest) as stream:
+            return unpack(stream)
+
+    def _unpacked(
+        self, layer: BaseLayer, below: StateTree, tree: Path | None, stream: BinaryIO
+    ) -> LayerContent:
+        content, diff_id = layerread.unpack(
+            stream,
+            tree,
+            base=below.index,
+            locate=below.source,
+            userxattr=self._userxattr,
+            single_id=self._single_id,
+        )
         if diff_id != layer.diff_id:
             message = f"layer {layer.descriptor.digest} is not {layer.diff_id} when decompressed"
             raise PullError(message, hint="the image is corrupt: pull it anew, or rebuild it")

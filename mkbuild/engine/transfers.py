@@ -67,7 +67,7 @@ class Transfers:
             store=session.store,
             trees=session.trees,
             cache=self._cache,
-            fetch_base=self._bases.fetch,
+            fetch_base=self._bases.bring,
             userxattr=session.userxattr,
             single_id=session.single_id,
         )

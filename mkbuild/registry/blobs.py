@@ -23,7 +23,7 @@ from mkbuild.registry.client import (
 )
 from mkbuild.registry.download import Download
 from mkbuild.registry.upload import Session, Upload, exists, session_of
-from mkbuild.store.protocol import BlobStore
+from mkbuild.store.protocol import BlobSink, BlobStore
 
 __all__ = ["BlobSource", "Moved", "download", "exists", "mount", "push"]
 
@@ -37,7 +37,7 @@ class Moved(Enum):
 
 
 def download(
-    client: Client, repository: str, descriptor: Descriptor, into: BlobStore, url: str = ""
+    client: Client, repository: str, descriptor: Descriptor, into: BlobSink, url: str = ""
 ) -> None:
     """Fetch a blob into a store, hashing while writing; broken transfers are resumed.
 

@@ -18,7 +18,7 @@ from mkbuild.registry.flight import InFlight
 from mkbuild.registry.retry import UnavailableError
 from mkbuild.registry.sources import Source, sources_of
 from mkbuild.store.layout import document_type
-from mkbuild.store.protocol import BlobStore
+from mkbuild.store.protocol import BlobSink, BlobStore
 
 T = TypeVar("T")
 Failure: TypeAlias = tuple[Source, MkbuildError]
@@ -119,17 +119,21 @@ class Resolver:
         self._store.put(document.raw)
         return document
 
-    def fetch(self, sources: Sequence[Source], descriptor: Descriptor) -> None:
+    def fetch(
+        self, sources: Sequence[Source], descriptor: Descriptor, into: BlobSink | None = None
+    ) -> None:
         """Bring a blob into the store from the first source that has it.
 
-        A no-op where it is there; one transfer however many threads ask. Raises RegistryError.
+        A no-op where it is there; one transfer however many threads ask. ``into``: what a transfer
+        writes to on its way into the store. Raises RegistryError.
         """
+        sink = into or self._store
 
         def transfer() -> None:
             if not self._store.has(descriptor.digest):
                 self._ask(
                     sources,
-                    lambda source: source.fetch(descriptor, self._store),
+                    lambda source: source.fetch(descriptor, sink),
                     lambda failures: failures[0][1],
                 )
 

@@ -13,7 +13,7 @@ from mkbuild.registry.clients import Clients
 from mkbuild.registry.config import LAYOUT_MIRROR, canonical_registry
 from mkbuild.registry.documents import parse_document
 from mkbuild.store.layout import Layout
-from mkbuild.store.protocol import BlobStore
+from mkbuild.store.protocol import BlobSink
 
 
 class Source(Protocol):
@@ -37,7 +37,7 @@ class Source(Protocol):
         """Fetch a manifest or index, checked against its digest."""
         ...
 
-    def fetch(self, descriptor: Descriptor, into: BlobStore) -> None:
+    def fetch(self, descriptor: Descriptor, into: BlobSink) -> None:
         """Bring a blob into a store, checked against its digest."""
         ...
 
@@ -59,7 +59,7 @@ class RegistrySource:
         """Fetch by digest."""
         return self._client.document(self._repository, digest)
 
-    def fetch(self, descriptor: Descriptor, into: BlobStore) -> None:
+    def fetch(self, descriptor: Descriptor, into: BlobSink) -> None:
         """Download; a foreign layer that the registry lacks comes from where it says."""
         try:
             blobs.download(self._client, self._repository, descriptor, into)
@@ -92,7 +92,7 @@ class LayoutSource:
             raise RegistryError(error.message, hint=error.hint) from error
         return parse_document(data, descriptor.media_type, f"{self.name}@{digest}")
 
-    def fetch(self, descriptor: Descriptor, into: BlobStore) -> None:
+    def fetch(self, descriptor: Descriptor, into: BlobSink) -> None:
         """Copy from blobs/."""
         try:
             self._layout.copy_blob(descriptor, into)

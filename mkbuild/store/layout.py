@@ -14,7 +14,7 @@ from mkbuild.errors import ArchiveError, PullError
 from mkbuild.frozen import frozen
 from mkbuild.oci import mediatype
 from mkbuild.oci.model import Descriptor, Index, Manifest
-from mkbuild.store.protocol import BlobStore
+from mkbuild.store.protocol import BlobSink, BlobStore
 from mkbuild.store.reading import open_regular
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Layout:
             raise ArchiveError(f"{self.path}: the blob {descriptor.digest} has other bytes")
         return data
 
-    def copy_blob(self, descriptor: Descriptor, into: BlobStore) -> None:
+    def copy_blob(self, descriptor: Descriptor, into: BlobSink) -> None:
         """Copy a blob into a store, size and digest checked; ArchiveError where absent or wrong.
 
         OSError where the store cannot be written to.

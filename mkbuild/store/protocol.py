@@ -42,7 +42,15 @@ class Follower(Protocol):
         ...
 
 
-class BlobStore(Protocol):
+class BlobSink(Protocol):
+    """What blobs are written to."""
+
+    def writer(self) -> AbstractContextManager[BlobWriter]:
+        """Begin a blob; leaving the context without commit removes every trace of it."""
+        ...
+
+
+class BlobStore(BlobSink, Protocol):
     """Content by digest.
 
     A blob is whole or absent, whatever was killed when. Reading an absent blob raises KeyError.
@@ -68,10 +76,6 @@ class BlobStore(Protocol):
 
     def put(self, data: bytes) -> Digest:
         """Store some bytes; a no-op where they are here already."""
-        ...
-
-    def writer(self) -> AbstractContextManager[BlobWriter]:
-        """Begin a blob; leaving the context without commit removes every trace of it."""
         ...
 
     def path(self, digest: Digest) -> Path | None:
