@@ -319,7 +319,9 @@ class Invocation:
         return None if self.homes else place_of(self.targets[label], self.request.publishing)
 
     def close(self) -> None:
-        """Let go of trees and connections."""
+        """Let go of trees, connections and the sandbox's process."""
+        if self._made is not None:
+            self._made.sandbox.close()
         self.early.stop()
         self.cache.flush()
         self.cache.close()

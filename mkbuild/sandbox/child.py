@@ -2,9 +2,9 @@
 
 ::
 
-    build ── supervisor          own mount namespace: stage, root, stubs; answers the filter
-               └── init          pid 1 of the RUN: mounts, reaps, ends with the command
-                     └── command
+    build ── zygote ── supervisor     own mount namespace: stage, root, stubs; answers the filter
+                         └── init     pid 1 of the RUN: mounts, reaps, ends with the command
+                               └── command
 
 The supervisor polls a pipe whose other end only the build holds: its end is the build's end, and
 the supervisor then kills pid 1, with which every process of the RUN dies. Pid 1 dies with the
@@ -17,7 +17,7 @@ import os
 import select
 import sys
 
-from mkbuild.sandbox import mounts, privileges, syscalls
+from mkbuild.sandbox import mounts, privileges, syscalls, zygote
 from mkbuild.sandbox.cgroups import Groups
 from mkbuild.sandbox.paths import PathError, open_below
 from mkbuild.sandbox.rootfs import Stage, mount_root
@@ -62,14 +62,15 @@ class Report:
 
 
 def main() -> "NoReturn":
-    """Be the supervisor of the RUN whose descriptors the arguments name."""
-    spec_fd, life, report_fd = map(int, sys.argv[1:4])
+    """Be the zygote of a sandbox, with the socket that the argument names."""
+    zygote.serve(_supervisor, int(sys.argv[1]))
+
+
+def _supervisor(spec: int, life: int, report_fd: int, channel: int) -> "NoReturn":
     report = Report(report_fd)
-    for fd in (life, report_fd):
-        os.set_inheritable(fd, False)
     groups = Groups()
     try:
-        status, lossy = _supervise(load(spec_fd), life, report, groups)
+        status, lossy = _supervise(load(spec, channel), life, report, groups)
     except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed("set up the sandbox", error)
         groups.remove()
@@ -79,15 +80,16 @@ def main() -> "NoReturn":
     os._exit(0)
 
 
-def load(fd: int) -> "Wire":
-    """Read what is to be run from the build, and close the descriptor."""
+def load(fd: int, channel: int) -> "Wire":
+    """Read what is to be run from the build, and close the descriptor.
+
+    ``channel``: where the command's terminal goes, or -1.
+    """
     with open(fd, "rb") as stream:
         wire: Wire = marshal.load(stream)  # noqa: S302 - from the build itself
-    for channel in map(int, sys.argv[4:]):
-        from mkbuild.sandbox import terminal  # now: inside, its file is out of reach
-
-        terminal.hold(channel)
-        wire["terminal"] = channel
+    if channel >= 0:
+        from mkbuild.sandbox import terminal  # noqa: F401 -- now: inside, its file is out of reach
+    wire["terminal"] = channel
     return wire
 
 

@@ -22,7 +22,7 @@ class ChrootSandbox:
     def __init__(self, mode: str = "chroot") -> None:
         self.mode = mode
         self._program = seccomp.program(os.uname().machine)
-        self._runs = process.Runs()
+        self._runs = process.Runs("chroot_child.main")
         self._userns = in_user_namespace()
 
     def run(self, spec: RunSpec, output: Output, relay: Relay | None = None) -> RunOutcome:
@@ -30,10 +30,12 @@ class ChrootSandbox:
         if not spec.tree or not spec.work:
             raise SandboxError("the chroot sandbox needs a whole tree and a work directory")
         packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=False)
-        return process.run(
-            self._runs, "chroot_child.main", packed, output, keep=spec.held, relay=relay
-        )
+        return process.run(self._runs, packed, output, keep=spec.held, relay=relay)
 
     def cancel(self) -> None:
         """End everything that runs."""
         self._runs.cancel()
+
+    def close(self) -> None:
+        """End everything that runs, and what it was started from."""
+        self._runs.close()

@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from mkbuild.sandbox import emulate, mounts, privileges, syscalls
+from mkbuild.sandbox import emulate, mounts, privileges, syscalls, zygote
 from mkbuild.sandbox.cgroups import Groups
 from mkbuild.sandbox.child import Report, execute, load, only, standard_streams
 from mkbuild.sandbox.emulate import Emulation
@@ -24,14 +24,15 @@ _CAP_SETPCAP, _CAP_SYS_ADMIN = 8, 21
 
 
 def main() -> NoReturn:
-    """Be the supervisor of the RUN whose descriptors the arguments name."""
-    spec_fd, life, report_fd = map(int, sys.argv[1:4])
+    """Be the zygote of a sandbox, with the socket that the argument names."""
+    zygote.serve(_supervisor, int(sys.argv[1]))
+
+
+def _supervisor(spec: int, life: int, report_fd: int, channel: int) -> NoReturn:
     report = Report(report_fd)
-    for fd in (life, report_fd):
-        os.set_inheritable(fd, False)
     groups = Groups()
     try:
-        status = _supervise(load(spec_fd), life, report, groups)
+        status = _supervise(load(spec, channel), life, report, groups)
     except Exception as error:  # noqa: BLE001 - all of it is told to the build
         report.failed("set up the chroot", error)
         groups.remove()

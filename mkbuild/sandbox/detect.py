@@ -56,13 +56,14 @@ def choose(mode: Mode, directory: Path) -> Choice:
     """
     why_not = ""
     if mode != "chroot":
-        why_not = trial(directory, overlay=True)
+        sandbox = NamespaceSandbox()
+        why_not = trial(directory, sandbox, overlay=True)
         if not why_not:
-            return Choice(NamespaceSandbox(), overlay=True, reason="namespaces and overlayfs work")
-        without = trial(directory, overlay=False)
+            return Choice(sandbox, overlay=True, reason="namespaces and overlayfs work")
+        without = trial(directory, sandbox, overlay=False)
         if not without:
             reason = f"namespaces work, overlayfs does not: {why_not}"
-            return Choice(NamespaceSandbox(), overlay=False, reason=reason)
+            return Choice(sandbox, overlay=False, reason=reason)
         why_not = without
         if mode == "namespace":
             raise SandboxError(
@@ -86,8 +87,8 @@ def may_chroot() -> bool:
     return os.geteuid() == 0 and bool(capable)
 
 
-def trial(directory: Path, *, overlay: bool) -> str:
-    """Set up a whole sandbox below a directory; return why that failed, or an empty string."""
+def trial(directory: Path, sandbox: Sandbox, *, overlay: bool) -> str:
+    """Set up what a RUN needs, below a directory; return why that failed, or an empty string."""
     with tempfile.TemporaryDirectory(dir=directory, prefix="trial-") as place:
         upper, work = Path(place, "upper"), Path(place, "work")
         upper.mkdir()
@@ -96,7 +97,7 @@ def trial(directory: Path, *, overlay: bool) -> str:
         top, tree = (str(upper), "") if overlay else ("", str(upper))
         spec = RunSpec(argv=("/",), env={}, upper=top, work=str(work), tree=tree)
         try:
-            outcome = NamespaceSandbox().run(spec, lambda _fd, _data: None)
+            outcome = sandbox.run(spec, lambda _fd, _data: None)
         except SandboxError as error:
             return error.message
     return "" if outcome.status == _NOTHING_TO_EXECUTE else f"status {outcome.status}"
@@ -127,8 +128,8 @@ def examine(directory: Path) -> list[Finding]:
 def tried(directory: Path, *, overlay: bool) -> str:
     """Try the namespace sandbox as a build would; why it does not work, or an empty string."""
     if userns.may_mount():
-        return trial(directory, overlay=overlay)
-    return userns.refusal(lambda: trial(directory, overlay=overlay))
+        return trial(directory, NamespaceSandbox(), overlay=overlay)
+    return userns.refusal(lambda: trial(directory, NamespaceSandbox(), overlay=overlay))
 
 
 def _ranges() -> Finding:

@@ -3,9 +3,9 @@
 A RUN gets a cgroup of its own, below the one that this process is in. Version 1 has a hierarchy for
 each controller. Version 2 has one for all, with a rule that stands in the way: a cgroup whose
 processes live in it has no limits below. So there the places are, in this order: below our own,
-where it holds nobody (the machine's root may do as it likes); below our own, once this process, if
-it is the only one, has moved into a cgroup there; beside our own, if that has no limits which a RUN
-would then escape.
+where it holds nobody (the machine's root may do as it likes); below our own, once this process and
+its children, if nobody else is in it, have moved into a cgroup there; beside our own, if that has
+no limits which a RUN would then escape.
 """
 
 import os
@@ -207,9 +207,10 @@ def _delegated(name: str, hierarchy: Hierarchy) -> str:
     # the controller cpu could be had, but nothing could live below; only the root has no type
     if not inside or not os.path.exists(f"{own}/cgroup.type"):
         return _enabled(name, own)
-    if inside == [str(os.getpid())]:
+    if all(map(_ours, inside)):
         path, _ = cgroups.make(own)  # locked as long as this process lives
-        cgroups.write(f"{path}/cgroup.procs", "0")
+        for process in inside:
+            cgroups.write(f"{path}/cgroup.procs", process)
         return _enabled(name, own)
     beside = os.path.dirname(own)
     unlimited = all(_words(f"{own}/{file}")[:1] in ([], ["max"]) for file in _MAXIMA)
@@ -218,6 +219,12 @@ def _delegated(name: str, hierarchy: Hierarchy) -> str:
     if not os.access(f"{beside}/cgroup.procs", os.W_OK):
         raise OSError(0, "other processes live in it, and the one above belongs to others", own)
     return _enabled(name, beside)
+
+
+def _ours(process: str) -> bool:
+    """Tell whether a process is this one or a child of it, as a sandbox's zygote is."""
+    own = str(os.getpid())
+    return process == own or _read(f"/proc/{process}/stat").rpartition(")")[2].split()[1:2] == [own]
 
 
 def _enabled(name: str, directory: str) -> str:
@@ -254,5 +261,5 @@ def _read(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:
             return stream.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""

@@ -36,12 +36,12 @@ class NamespaceSandbox:
         self._userns = in_user_namespace()
         self._one_id = held_ids() == 1
         self._program = seccomp.program(os.uname().machine, one_id=self._one_id)
-        self._runs = process.Runs()
+        self._runs = process.Runs("child.main")
 
     def run(self, spec: RunSpec, output: Output, relay: Relay | None = None) -> RunOutcome:
         """Run one command to its end."""
         packed = wire.pack(spec, program=self._program, userns=self._userns, one_id=self._one_id)
-        outcome = process.run(self._runs, "child.main", packed, output, keep=spec.held, relay=relay)
+        outcome = process.run(self._runs, packed, output, keep=spec.held, relay=relay)
         if self._one_id and (spec.uid or spec.gid):
             return replace(outcome, lossy=True)
         return outcome
@@ -49,3 +49,7 @@ class NamespaceSandbox:
     def cancel(self) -> None:
         """End everything that runs."""
         self._runs.cancel()
+
+    def close(self) -> None:
+        """End everything that runs, and what it was started from."""
+        self._runs.close()

@@ -1,4 +1,4 @@
-"""The build's side of a RUN: starts the supervisor, passes on what it writes, waits for its end."""
+"""The build's side of a RUN: starts its supervisor, passes on what is written, waits."""
 
 import io
 import marshal
@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from mkbuild.errors import CancelledError, SandboxError
 from mkbuild.frozen import frozen
 from mkbuild.sandbox import launch, sealed
 from mkbuild.sandbox.spec import Output, Relay, RunOutcome
+from mkbuild.sandbox.zygote import RUN, TERMINAL
 
 _CHUNK = 1 << 16
 _EPERM, _ENODEV, _ENOSPC, _ENOSYS = 1, 19, 28, 38
@@ -48,13 +49,61 @@ class Held:
         os.close(self._fd)
 
 
-class Runs:
-    """All that runs at the moment."""
+class _Zygote:
+    """A process that forks supervisors; see :mod:`mkbuild.sandbox.zygote`."""
 
-    def __init__(self) -> None:
+    def __init__(self, function: str) -> None:
+        """Start it; ``function`` is one of a module of this package, as ``module.name``."""
+        module, _, name = function.rpartition(".")
+        # whole messages, each an order
+        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = launch.function(f"mkbuild.sandbox.{module}", name, str(theirs.fileno()))
+            copy = sealed.copy(command[0])
+            self._process = subprocess.Popen(
+                command,
+                executable=command[0] if copy is None else f"/proc/self/fd/{copy}",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), *([] if copy is None else [copy])),
+                cwd="/",
+                env=launch.environment(),
+                start_new_session=True,
+            )
+
+    def order(self, what: bytes, descriptors: Sequence[int]) -> bool:
+        """Ask for a supervisor; tell whether there is a process to ask."""
+        try:
+            socket.send_fds(self._orders, [what], descriptors)
+        except (BrokenPipeError, ConnectionResetError):
+            self.leave()
+            self.end()
+            return False
+        return True
+
+    def leave(self) -> None:
+        """Order nothing any more: it ends when its supervisors have."""
+        self._orders.close()
+
+    def end(self) -> int:
+        """Wait for its end, which has come or was asked for; return its exit code."""
+        return self._process.wait()
+
+
+class Runs:
+    """All that runs at the moment in one sandbox, whose zygote starts with the first."""
+
+    def __init__(self, function: str) -> None:
+        """``function``: the main function of its zygote, as ``module.name`` of this package."""
+        self._function = function
         self._lock = threading.Lock()
         self._held: set[Held] = set()
         self._cancelled = False
+        self._zygote: _Zygote | None = None
+
+    def __del__(self) -> None:
+        self.close()
 
     def add(self, held: Held) -> None:
         """Take a run in, or raise CancelledError."""
@@ -64,6 +113,16 @@ class Runs:
                 return
         held.close()
         raise CancelledError("cancelled")
+
+    def order(self, what: bytes, descriptors: Sequence[int]) -> _Zygote:
+        """Ask the zygote for a supervisor, or raise CancelledError; return which one it was."""
+        with self._lock:
+            if self._cancelled:
+                raise CancelledError("cancelled")
+            if self._zygote is None or not self._zygote.order(what, descriptors):
+                self._zygote = _Zygote(self._function)
+                self._zygote.order(what, descriptors)
+            return self._zygote
 
     def end(self, held: Held) -> bool:
         """End a run if that has not been done; tell whether everything was cancelled."""
@@ -77,23 +136,29 @@ class Runs:
         """End all runs, now and for good."""
         with self._lock:
             self._cancelled = True
+            if self._zygote is not None:
+                self._zygote.leave()
             while self._held:
                 self._held.pop().close()
 
+    def close(self) -> None:
+        """End all, and wait for the zygote: nothing is left of it."""
+        self.cancel()
+        if self._zygote is not None:
+            self._zygote.end()
 
-def run(  # noqa: PLR0913 -- one call, all of it named
+
+def run(
     runs: Runs,
-    function: str,
     wire: bytes,
     output: Output,
     *,
     keep: tuple[int, ...] = (),
     relay: Relay | None = None,
 ) -> RunOutcome:
-    """Run what ``wire`` describes in a fresh process and wait until nothing of it is left.
+    """Run what ``wire`` describes and wait until nothing of it is left.
 
-    ``function`` is a function of a module of this package, as ``module.name``. ``keep``:
-    descriptors that the supervisor keeps open to its end. ``relay`` as in
+    ``keep``: descriptors that the supervisor keeps open to its end. ``relay`` as in
     :class:`mkbuild.sandbox.spec.Sandbox`.
     """
     life, end = os.pipe()
@@ -102,45 +167,36 @@ def run(  # noqa: PLR0913 -- one call, all of it named
     try:
         runs.add(held)
         spec = os.memfd_create("mkbuild-run", os.MFD_CLOEXEC)
-        report, report_end = os.pipe()
-        open_here += [spec, report, report_end]
+        open_here.append(spec)
         _write(spec, wire)
-        module, _, name = function.rpartition(".")
+        pipes = [os.pipe() for _ in range(3)]
+        ours, theirs = [list(ends) for ends in zip(*pipes, strict=True)]
+        open_here += ours + theirs
+        out, err, report = theirs
         pair = [end.detach() for end in socket.socketpair()] if relay else []
         open_here += pair
-        fds = (spec, life, report_end, *pair[1:])
-        command = launch.function(f"mkbuild.sandbox.{module}", name, *map(str, fds))
-        copy = sealed.copy(command[0])
-        process = subprocess.Popen(
-            command,
-            executable=command[0] if copy is None else f"/proc/self/fd/{copy}",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            pass_fds=(*fds, *keep, *([] if copy is None else [copy])),
-            cwd="/",
-            env=launch.environment(),
-            start_new_session=True,
+        zygote = runs.order(
+            TERMINAL if relay else RUN, (out, err, spec, life, report, *pair[1:], *keep)
         )
-        for fd in fds[2:]:  # else their ends would never be seen
+        for fd in (*theirs, *pair[1:]):  # else their ends would never be seen
             open_here.remove(fd)
             os.close(fd)
-        with process:
-            try:
-                if relay is not None:
-                    _relay(pair[0], relay)
-                said = _pump(process, report, output)
-            finally:
-                # the supervisor ends when it has nothing to watch, also where output() raised
-                cancelled = runs.end(held)
+        try:
+            if relay is not None:
+                _relay(pair[0], relay)
+            said = _pump(ours, output)
+        finally:
+            # the supervisor ends when it has nothing to watch, also where output() raised
+            cancelled = runs.end(held)
+            while os.read(ours[-1], _CHUNK):
+                pass
     finally:
         runs.end(held)
         for fd in open_here:
             os.close(fd)
     if cancelled:
         raise CancelledError("cancelled")
-    return _outcome(said, process.returncode)
+    return _outcome(said, zygote.end)
 
 
 def _relay(channel: int, relay: Relay) -> None:
@@ -160,12 +216,10 @@ def _write(fd: int, data: bytes) -> None:
     os.lseek(fd, 0, os.SEEK_SET)
 
 
-def _pump(process: "subprocess.Popen[bytes]", report: int, output: Output) -> bytes:
+def _pump(ours: Sequence[int], output: Output) -> bytes:
     """Pass output on in the order in which it arrives; return what was reported."""
     said = io.BytesIO()
-    if process.stdout is None or process.stderr is None:
-        raise AssertionError("started with pipes")
-    streams = {process.stdout.fileno(): 1, process.stderr.fileno(): 2, report: 0}
+    streams = dict(zip(ours, (1, 2, 0), strict=True))
     poll = select.poll()
     for fd in streams:
         poll.register(fd, select.POLLIN)
@@ -188,22 +242,27 @@ def _messages(said: bytes) -> Iterator[tuple[object, ...]]:
         yield marshal.load(stream)  # noqa: S302 - written by our own child
 
 
-def _outcome(said: bytes, returncode: int) -> RunOutcome:
-    outcome = None
+def _outcome(said: bytes, zygote: Callable[[], int]) -> RunOutcome:
+    """Tell what a report means; ``zygote`` waits for that one's end, which is why it is silent."""
+    outcome = returncode = None
     for message in _messages(said):
         match message:
             case ("failed", str(doing), str(reason), int(number)):
                 raise SandboxError(f"cannot {doing}: {reason}", hint=_HINTS.get(number))
             case ("ended", int(status), bool(lossy), tuple(reached)):
                 outcome = RunOutcome(status, lossy, tuple(str(name) for name in reached))
+            case ("exited", int(code)):
+                returncode = code
             case _:
                 raise AssertionError(message)
-    if outcome is None and -returncode in (signal.SIGINT, signal.SIGTERM):
+    if outcome is not None:
+        return outcome
+    if returncode is None:
+        returncode = zygote()
+    if -returncode in (signal.SIGINT, signal.SIGTERM):
         # What a terminal sends to all of its processes also meets those that are only beginning.
         raise CancelledError("cancelled")
-    if outcome is None:
-        raise SandboxError(
-            f"the sandbox's supervisor ended without a report (status {returncode})",
-            hint="was it killed, for example because memory ran out?",
-        )
-    return outcome
+    raise SandboxError(
+        f"the sandbox's supervisor ended without a report (status {returncode})",
+        hint="was it killed, for example because memory ran out?",
+    )

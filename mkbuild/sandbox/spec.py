@@ -131,3 +131,7 @@ class Sandbox(Protocol):
     def cancel(self) -> None:
         """End everything that runs; later calls to run raise CancelledError."""
         ...
+
+    def close(self) -> None:
+        """Do as :meth:`cancel`, and return when no process is left of the sandbox itself."""
+        ...

@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     from mkbuild.sandbox.wire import Wire
 
 
-def hold(channel: int) -> None:
-    """Keep the socket from whatever is executed."""
-    os.set_inheritable(channel, False)
-
-
 def take(spec: "Wire") -> None:
     """Make a new terminal the controlling one, and all standard streams; setsid was called."""
     master, terminal = os.openpty()

@@ -162,6 +162,27 @@ def test_the_supervisors_death_is_told_and_ends_the_run(tmp_path: Path) -> None:
     assert processes(unique) == []
 
 
+def test_the_zygotes_death_hurts_neither_its_runs_nor_those_after_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def output(_fd: int, _data: bytes) -> None:
+        zygote = descendants(os.getpid())[0]
+        os.kill(zygote, signal.SIGKILL)
+
+    places = [tmp_path / "one", tmp_path / "two"]
+    for place in places:
+        place.mkdir()
+        assert sandbox.run(spec(sandbox, place, "echo; exit 4"), output).status == 4
+
+
+def test_a_closed_sandbox_leaves_no_process(sandbox: Sandbox, tmp_path: Path) -> None:
+    before = descendants(os.getpid())
+    assert sandbox.run(spec(sandbox, tmp_path, "true"), lambda _fd, _data: None).status == 0
+    assert len(descendants(os.getpid())) == len([*before, "zygote"])
+    sandbox.close()
+    assert descendants(os.getpid()) == before
+
+
 @pytest.mark.userns
 @pytest.mark.parametrize("mode", ["root", "ranges", "one-id"])
 def test_nothing_survives_kill_9_of_the_build(mode: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,12 @@ def test_below_the_one_that_we_moved_out_of_before(tmp_path: Path) -> None:
     own = unified(tmp_path, f"a/{cgroups.PREFIX}0123")
     found = limits._delegated("memory", Hierarchy(2, str(tmp_path), str(own)))
     assert found == str(own.parent)
+
+
+def test_our_own_processes_may_be_moved() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        own, others = map(str, (os.getpid(), child.pid)), map(str, (os.getppid(), 1, 1 << 23))
+        assert [limits._ours(process) for process in (*own, *others)] == [True] * 2 + [False] * 3
 
 
 def test_directories_are_swept_that_nobody_holds(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What the end of a supervisor that reported nothing means."""
 
+import marshal
 import signal
 
 import pytest
@@ -11,10 +12,10 @@ from mkbuild.sandbox.process import _outcome
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_that_was_interrupted_while_it_began_has_not_failed(number: signal.Signals) -> None:
     with pytest.raises(CancelledError):
-        _outcome(b"", -number)
+        _outcome(b"", lambda: -number)
 
 
 @pytest.mark.parametrize("status", [0, 1, -signal.SIGKILL, -signal.SIGSEGV])
 def test_any_other_has(status: int) -> None:
     with pytest.raises(SandboxError, match="without a report"):
-        _outcome(b"", status)
+        _outcome(marshal.dumps(("exited", status)), pytest.fail)
