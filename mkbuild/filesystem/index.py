@@ -142,7 +142,7 @@ class Index:
             if path not in self._children:
                 self._children[path] = {}
                 self._owned.add(path)
-        else:
+        elif path in self._paths:
             self.remove(path)
         self._paths[path] = located
         if path:

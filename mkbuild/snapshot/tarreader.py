@@ -7,6 +7,7 @@ a megabyte. GNU sparse files are refused, as BuildKit refuses them.
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
+from zlib import adler32
 
 from mkbuild.errors import ArchiveError
 
@@ -40,6 +41,11 @@ class Header(NamedTuple):
     device: tuple[int, int]
     xattrs: tuple[tuple[str, bytes], ...]
     offset: int
+
+
+def _sum(data: bytes) -> int:
+    """Sum up to 512 bytes: the low half of an Adler-32 is a sum and one, modulo 65521."""
+    return (adler32(data[:256]) & 0xFFFF) + (adler32(data[256:]) & 0xFFFF) - 2
 
 
 class TarReader:
@@ -101,8 +107,9 @@ class TarReader:
             yield piece
 
     def _skip(self) -> None:
-        for _ in self.content():
-            pass
+        if self._left:
+            for _ in self.content():
+                pass
         if self._padding:
             self._take(self._padding)
             self._padding = 0
@@ -140,7 +147,7 @@ class TarReader:
         fields: tuple[bytes, ...] = _FIELDS.unpack(block)
         stored = self._number(fields[6], "checksum")
         field = fields[6]
-        if stored != sum(block) - sum(field) + 256:
+        if stored != _sum(block) - _sum(field) + 256:
             # Old writers summed signed bytes.
             signed = sum(struct.unpack("512b", block)) - sum(struct.unpack("8b", field)) + 256
             if stored != signed:
@@ -149,16 +156,16 @@ class TarReader:
 
     def _number(self, field: bytes, what: str) -> int:
         """Read an octal or base-256 number."""
-        if field[0] & 0x80:
-            value = int.from_bytes(field, "big")
-            bits = 8 * len(field)
-            return value - (1 << bits) if field[0] & 0x40 else value - (1 << (bits - 1))
-        text = field.partition(b"\0")[0].strip(b" ")
-        if not text:
-            return 0
+        text = field.rstrip(b"\0 ")
         if text.strip(b"01234567"):
-            self._fail(f"a {what} that is no number")
-        return int(text, 8)
+            if field[0] & 0x80:
+                value = int.from_bytes(field, "big")
+                bits = 8 * len(field)
+                return value - (1 << bits) if field[0] & 0x40 else value - (1 << (bits - 1))
+            text = field.partition(b"\0")[0].strip(b" ")
+            if text.strip(b"01234567"):
+                self._fail(f"a {what} that is no number")
+        return int(text, 8) if text else 0
 
     def _extend(self, kind: str, fields: tuple[bytes, ...], extended: dict[bytes, bytes]) -> None:
         size = self._number(fields[4], "size")
