@@ -50,19 +50,23 @@ class LayerSource:
         self._fetch_base = fetch_base
         self._userxattr = userxattr
         self._single_id = single_id
+        # Of the layers that were read in this invocation: whoever unpacks one asks for it next.
+        self._seen: dict[Digest, tuple[Digest, Toc]] = {}
 
     def base_toc(self, layer: BaseLayer, below: StateTree, *, contents: bool) -> tuple[Digest, Toc]:
         """Return a base layer's TOC: remembered, or read from its blob."""
         with below.states.exclusive(f"base {layer.diff_id} {below.state}"):
             names = base_names(layer, below)
+            for name in names:
+                if name in self._seen:
+                    return self._seen[name]
             remembered = self._cache.get_bases(names)
             for name in names:
                 toc = self.toc(remembered[name], contents=contents) if name in remembered else None
                 if toc is not None:
                     return remembered[name], toc
             # Never seen here, or what is remembered of it is gone: the layer itself tells.
-            content = self._read(layer, below, None)
-            return self._remember(layer, below, content), content.toc
+            return self._seen[self._remember(layer, below, self._read(layer, below, None))]
 
     def toc(self, digest: Digest, *, contents: bool) -> Toc | None:
         """Return a TOC, from a shared cache where it is not here; None where nobody has it.
@@ -86,8 +90,7 @@ class LayerSource:
                         return tree
                 with self._trees.begin() as temp:
                     content = self._read(layer, below, temp.tree)
-                    self._remember(layer, below, content)
-                    name = base_names(layer, below)[1 if content.dependent else 0]
+                    name = self._remember(layer, below, content)
                     self._trees.publish(temp, name, _size(content.toc))
 
     def _read(self, layer: BaseLayer, below: StateTree, tree: Path | None) -> LayerContent:
@@ -121,10 +124,12 @@ class LayerSource:
         return content
 
     def _remember(self, layer: BaseLayer, below: StateTree, content: LayerContent) -> Digest:
+        """Store what a layer holds; returns its name."""
         toc = put_toc(self._store, content.toc)
         name = base_names(layer, below)[1 if content.dependent else 0]
         self._cache.put_base(name, toc, replace=True)
-        return toc
+        self._seen[name] = toc, content.toc
+        return name
 
     def unpack(self, record: LayerRecord, states: States) -> Path | None:
         """Return the tree of a layer of ours; they depend on nothing below."""
