@@ -11,7 +11,7 @@ from typing import Any
 
 from mkbuild.engine.against import compare_with
 from mkbuild.engine.compiled import Asked
-from mkbuild.engine.evidence import Witness, keep, may_be_kept
+from mkbuild.engine.evidence import Witness, keep, may_be_kept, recall
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
 from mkbuild.engine.outputs import write_outputs
@@ -49,7 +49,7 @@ def build(
     ended: BaseException | None = None
     try:
         try:
-            selected = open_workspace(request, files)
+            selected = recall(asked, files) or open_workspace(request, files)
         finally:
             tee.emit(PhaseFinished("load", time.time() - report.started))
         with (
@@ -75,7 +75,9 @@ def build(
             _raise(outcomes)
             if asked is not None and may_be_kept(request) and not is_active(os.environ):
                 events = [event for _, event in report.recorder.events]
-                seen = Witness(request, invocation, files, outcomes, events, began, report.name)
+                seen = Witness(
+                    request, selected, invocation, files, outcomes, events, began, report.name
+                )
                 keep(asked, seen)
     except BaseException as error:
         ended = error

@@ -11,6 +11,7 @@ Directories are compared likewise; whatever comes or goes in one changes its tim
 
 Where a plan does not hold, what it says of each context may: a build that follows walks only those
 contexts in which something changed, and takes from the others the parts of keys that they gave.
+Where no build file changed, it does not read them again either.
 
 Nothing heavy is imported here: this is what a no-op runs.
 """
@@ -29,7 +30,7 @@ from mkbuild.digest import Digest
 from mkbuild.frozen import frozen
 from mkbuild.store.place import default_place
 
-DOMAIN = "mkbuild.compiled.v4"
+DOMAIN = "mkbuild.compiled.v5"
 
 VOLATILE = frozenset(
     {
@@ -133,6 +134,7 @@ class Compiled:
     ``walks``: the contexts. ``blobs``: digests that the result consists of. ``tags``: where it
     was pushed (see mkbuild.registry.standing). ``events``: names of classes in mkbuild.events, and
     what they are made of. ``record``: name of the run's record (see mkbuild.engine.log).
+    ``loaded``: what reading the build files came to (see mkbuild.engine.evidence).
     """
 
     since: float
@@ -148,15 +150,21 @@ class Compiled:
     verbose: bool
     events: tuple[tuple[str, tuple[Any, ...]], ...]
     record: str
+    loaded: bytes
 
-    def holds(self, env: Mapping[str, str], storage: str) -> bool:
-        """Whether all is as it was; marks the result's blobs as used."""
-        if not (
+    def loads_alike(self, env: Mapping[str, str]) -> bool:
+        """Whether every file but those of contexts, and the environment, is as it was."""
+        return (
             self.since <= time.time() < self.until
             and all((name in env) == there for name, there in self.hidden.items())
             and self.environment == environment_of(env, self.hidden)
             and _identities(os.stat, *self.followed)
-        ):
+            and self._same_git()
+        )
+
+    def holds(self, env: Mapping[str, str], storage: str) -> bool:
+        """Whether all is as it was; marks the result's blobs as used."""
+        if not self.loads_alike(env):
             return False
         if not self.tags:
             return self._stands_here(storage)
@@ -167,11 +175,7 @@ class Compiled:
             return self._stands_here(storage) and _is_published(storage) and asking.stand()
 
     def _stands_here(self, storage: str) -> bool:
-        return (
-            all(walk.stands() for walk in self.walks)
-            and self._same_git()
-            and self._blobs_there(storage)
-        )
+        return all(walk.stands() for walk in self.walks) and self._blobs_there(storage)
 
     def _same_git(self) -> bool:
         directory, facts = self.git
@@ -262,9 +266,12 @@ def environment_of(env: Mapping[str, str], hidden: Iterable[str]) -> str:
 
 
 def read(path: str) -> Compiled | None:
-    """Read a compiled plan; None where there is none, or it is damaged."""
+    """Read a compiled plan; None where there is none, or it is damaged, or somebody else's."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 -- pathlib costs a no-op 10 ms
+            # What is loaded is believed: nobody else may have written it.
+            if os.fstat(file.fileno()).st_uid != os.geteuid():
+                return None
             digest, data = file.read(32), file.read()
     except OSError:
         return None

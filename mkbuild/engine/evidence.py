@@ -6,6 +6,7 @@ is resolved each time, or a file that was changed while or shortly before the bu
 """
 
 import os
+import pickle
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
@@ -27,6 +28,7 @@ from mkbuild.engine.compiled import (
 from mkbuild.engine.contexts import Contexts, found_in
 from mkbuild.engine.files import DiskFiles, Git
 from mkbuild.engine.request import BuildRequest, DockerfileInput, Publishing
+from mkbuild.engine.workspace import Selected
 from mkbuild.events import (
     Event,
     Message,
@@ -64,6 +66,7 @@ class Witness:
     """
 
     request: BuildRequest
+    selected: Selected
     invocation: "Invocation"
     files: DiskFiles
     outcomes: "Outcomes"
@@ -82,6 +85,21 @@ def keep(asked: Asked, witness: Witness) -> None:
         _prune(directory)
     except (_DoubtError, OSError):
         return  # the next build finds out for itself
+
+
+def recall(asked: Asked | None, files: DiskFiles) -> Selected | None:
+    """Return what reading the build files came to last time, where it would come to that again.
+
+    ``files`` is told what was looked at. None where the files have to be read.
+    """
+    last = asked.last if asked is not None else None
+    if last is None or not last.loads_alike(os.environ):
+        return None
+    selected, looked, globs = pickle.loads(last.loaded)  # noqa: S301 -- our own, of a plan of ours
+    files.looked.update(looked)
+    files.globs.update(globs)
+    found: Selected = selected
+    return found
 
 
 def may_be_kept(request: BuildRequest) -> bool:
@@ -126,6 +144,7 @@ def _compile(asked: Asked, witness: Witness) -> Compiled:
         verbose=asked.verbose,
         events=events,
         record=witness.record,
+        loaded=pickle.dumps((witness.selected, witness.files.looked, witness.files.globs)),
     )
 
 

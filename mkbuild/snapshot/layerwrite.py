@@ -1,8 +1,9 @@
 """Writes a diff as a layer: tar, diff ID, compression, store, side by side on the cores there are.
 
 The tar is cut into blocks of a megabyte, whatever its entries; each is compressed on its own. (With
-the 32 KiB before it as dictionary it would be 0.1 % smaller, and take a tenth longer.) So the bytes of a blob depend on the diff, the compression and
-the versions of isal, zlib and zstd, never on the number of threads.
+the 32 KiB before it as dictionary it would be 0.1 % smaller, and take a tenth longer.) So the bytes
+of a blob depend on the diff, the compression and the versions of isal, zlib and zstd, never on the
+number of threads.
 """
 
 import hashlib

@@ -207,6 +207,34 @@ def test_contexts_that_stand_are_not_walked(workspace: Path) -> None:
     assert believed()
 
 
+def test_build_files_that_stand_are_not_read(workspace: Path) -> None:
+    keep(workspace)
+    (workspace / "tool" / "src" / "file").write_text("changed")
+    code = (
+        "import sys\nfrom mkbuild.cli.main import main\nassert main(['all']) == 0\n"
+        "print(*{'pydantic', 'mkbuild.buildfile.load'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == ""
+    assert "1 step ran" in done.stderr
+    settle(workspace)
+    assert main(["all"]) == 0
+    assert believed()
+    # What was not read this time is looked at all the same the next time.
+    (workspace / "extra" / "BUILD.yaml").write_text("version: 1\n")
+    settle(workspace)
+    assert not believed()
+
+
+@pytest.mark.root
+def test_somebody_elses_plan_is_not_believed(workspace: Path, tmp_path: Path) -> None:
+    keep(workspace)
+    (plan,) = (tmp_path / "store" / "compiled").iterdir()
+    os.chown(plan, 12345, -1)
+    assert not believed()
+    assert main(["all"]) == 0
+
+
 def test_a_new_build_file_is_seen(workspace: Path) -> None:
     keep(workspace)
     (workspace / "other" / "BUILD.yaml").write_text("version: 1\nimages: {o: {context: ../app}}\n")
