@@ -48,7 +48,7 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
         print_targets(request, common.reporter, as_json=printing)
         return 0
     from mkbuild.engine.build import build, plan
-    from mkbuild.engine.compiled import Asked
+    from mkbuild.engine.evidence import Asked
 
     if request.behaviour.question:
         return int(bool(plan(request, common.reporter()).misses()))

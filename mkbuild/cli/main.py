@@ -3,16 +3,18 @@
 import gc
 import os
 import sys
-from contextlib import suppress
-from typing import NoReturn
 
 from mkbuild.engine import compiled
+
+TYPE_CHECKING = False  # typing costs a no-op 10 ms
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _INTERRUPTED = 130
 _USAGE = 2
 
 
-def console() -> NoReturn:
+def console() -> "NoReturn":
     """Run the process's own arguments, and end it.
 
     At once: to take a hundred thousand values apart one by one would take a no-op 10 ms.
@@ -24,13 +26,15 @@ def console() -> NoReturn:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 -- to the end
     status = _INTERRUPTED  # a second time, while the first was dealt with, ends it at once
-    with suppress(KeyboardInterrupt):
+    try:
         status = main()
         try:
             sys.stdout.flush()
             sys.stderr.flush()
         except OSError:
             status = status or 1
+    except KeyboardInterrupt:
+        pass
     os._exit(status)
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mkbuild.engine.against import compare_with
-from mkbuild.engine.compiled import Asked
-from mkbuild.engine.evidence import Witness, keep, may_be_kept, recall
+from mkbuild.engine.evidence import Asked, Witness, keep, may_be_kept, recall
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
 from mkbuild.engine.outputs import write_outputs

@@ -10,7 +10,7 @@ from mkbuild.context.digests import FileDigests
 from mkbuild.context.ignore import Ignore
 from mkbuild.context.scan import ContextTree, View, scan
 from mkbuild.digest import Digest
-from mkbuild.engine.compiled import Identity, Walk, identity
+from mkbuild.engine.walks import Identity, Walk, identity
 from mkbuild.errors import BuildFileError, StepError, UserError
 from mkbuild.frozen import frozen
 from mkbuild.plan.actions import CONTEXT, ContextInput
@@ -136,7 +136,7 @@ class Contexts:
 
 def _require_same(context: Context, walk: Walk) -> None:
     """Refuse a context that is not what its parts were taken from: keys would name other bytes."""
-    if found_in(context.tree) != walk.found():
+    if not walk.is_of(found_in(context.tree)):
         message = f"the context {context.directory} changed while it was being read"
         raise StepError(message, hint="build again when nothing writes to the build context")
 

@@ -10,24 +10,18 @@ import pickle
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mkbuild.buildfile.target import GitContext, LayoutContext, Target
 from mkbuild.context.digests import is_settled
 from mkbuild.digest import Digest
-from mkbuild.engine.compiled import (
-    Asked,
-    Compiled,
-    Identity,
-    Walk,
-    environment_of,
-    identity,
-    write,
-)
+from mkbuild.engine.compiled import Compiled, environment_of, write
 from mkbuild.engine.contexts import Contexts, found_in
 from mkbuild.engine.files import DiskFiles, Git
 from mkbuild.engine.request import BuildRequest, DockerfileInput, Publishing
+from mkbuild.engine.walks import Identity, Walk, identity
 from mkbuild.engine.workspace import Selected
 from mkbuild.events import (
     Event,
@@ -42,6 +36,8 @@ from mkbuild.execute.filestep import remote_sources
 from mkbuild.frozen import frozen
 from mkbuild.oci import reference as references
 from mkbuild.plan.actions import AddStep
+from mkbuild.progress import text
+from mkbuild.progress.plain import PlainReporter
 from mkbuild.registry.standing import Tag
 
 if TYPE_CHECKING:
@@ -56,6 +52,16 @@ _KEPT = 64
 
 class _DoubtError(Exception):
     """Something that the build looked at may have changed meanwhile, or could not be told."""
+
+
+@frozen
+class Asked:
+    """A command line: its plan's name, how its reports are shown, and what it last came to."""
+
+    name: str
+    mode: str
+    verbose: bool
+    last: Compiled | None = None
 
 
 @frozen
@@ -125,10 +131,7 @@ def _compile(asked: Asked, witness: Witness) -> Compiled:
     workspace = invocation.workspace
     _refuse_changing(witness)
     hidden = _hidden(invocation)
-    events = tuple(
-        (type(event).__name__, tuple(getattr(event, item.name) for item in fields(event)))
-        for event in _as_hits(witness.events)
-    )
+    events = list(_as_hits(witness.events))
     now = time.time()
     return Compiled(
         since=now,
@@ -139,10 +142,14 @@ def _compile(asked: Asked, witness: Witness) -> Compiled:
         followed=_columns(_followed(witness), began),
         walks=tuple(_walks(invocation.contexts, began)),
         blobs=_blobs(witness),
-        tags=tuple((*tag,) for tag in _tags(witness)),
+        tags=_tags(witness),
         mode=asked.mode,
         verbose=asked.verbose,
-        events=events,
+        said=_said(events, verbose=asked.verbose),
+        events=tuple(
+            (type(event).__name__, tuple(getattr(event, item.name) for item in fields(event)))
+            for event in events
+        ),
         record=witness.record,
         loaded=pickle.dumps((witness.selected, witness.files.looked, witness.files.globs)),
     )
@@ -209,6 +216,18 @@ def _as_hits(events: Sequence[Event]) -> Iterator[Event]:
                 pass
     if starts != 1:
         raise _DoubtError
+
+
+def _said(events: Sequence[Event], *, verbose: bool) -> str:
+    """Return what plain reports say, up to the time that it took, which is said at their end."""
+    lines = StringIO()
+    reporter = PlainReporter(lines, verbose=verbose)
+    for event in events:
+        reporter.emit(replace(event, seconds=0.0) if isinstance(event, RunFinished) else event)
+    said, time_, end = lines.getvalue().rpartition(text.seconds(0.0))
+    if not time_ or end != "\n":
+        raise _DoubtError
+    return said
 
 
 def _followed(witness: Witness) -> Iterator[tuple[str, os.stat_result | None]]:
@@ -307,7 +326,7 @@ def _tags(witness: Witness) -> tuple[Tag, ...]:
             scheme, _, host = client.transport.base.partition("://")
             if scheme != "http":
                 raise _DoubtError
-            found.append(Tag(host, name.repository, name.tag, event.digest))
+            found.append((host, name.repository, name.tag, event.digest))
     return tuple(found)
 
 

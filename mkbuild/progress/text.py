@@ -2,14 +2,12 @@
 
 # ruff: noqa: PLR2004 - a format is made of thresholds
 
-import re
-
-_ESCAPES = re.compile(
+_ESCAPES = (
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
     r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # OSC, DCS and the other strings
     r"|\x1b[ -/]*[0-~]"  # two-character sequences
 )
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROLS = r"[\x00-\x1f\x7f-\x9f]"
 
 _WIDTH = 79
 
@@ -86,8 +84,13 @@ def clean(line: str) -> str:
 
     Of a line that was rewritten with carriage returns (progress bars), the last version is kept.
     """
-    line = _ESCAPES.sub("", line.rstrip("\r\n"))
-    return _CONTROLS.sub("", line.rsplit("\r", 1)[-1].expandtabs(4))
+    line = line.rstrip("\r\n")
+    if line.isprintable():
+        return line
+    import re  # here: it takes a no-op 5 ms, which writes nothing foreign
+
+    line = re.sub(_ESCAPES, "", line)
+    return re.sub(_CONTROLS, "", line.rsplit("\r", 1)[-1].expandtabs(4))
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -7,12 +7,15 @@ to HEAD has no body, and answers come in order (RFC 9112, 9.3.2). Whatever is no
 answer is no: the client then asks again, and knows about redirects, logins and failures.
 """
 
-import socket
-from collections.abc import Sequence
-from typing import NamedTuple, Self
+import _socket  # the module around it imports enum and selectors, which takes 7 ms
 
 from mkbuild import __version__
 from mkbuild.oci import mediatype
+
+TYPE_CHECKING = False  # typing takes 10 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
 
 _TIMEOUT = 5.0
 _LONGEST_ANSWER = 1 << 16
@@ -20,24 +23,19 @@ _BATCH = 64
 """Questions that are under way at a time: so many fit into any socket's buffers."""
 
 
-class Tag(NamedTuple):
-    """A tag in a registry (``host:port``, plain HTTP), and the digest it should stand for."""
-
-    registry: str
-    repository: str
-    tag: str
-    digest: str
+Tag = tuple[str, str, str, str]
+"""A registry (``host:port``, plain HTTP), a repository and a tag, and the digest it should have."""
 
 
 class Asking:
     """Questions that are on their way: whoever asks can do something else before the answers."""
 
-    def __init__(self, tags: Sequence[Tag]) -> None:
+    def __init__(self, tags: "Sequence[Tag]") -> None:
         """Send the first questions to each registry."""
         by_registry: dict[str, list[Tag]] = {}
         for tag in tags:
-            by_registry.setdefault(tag.registry, []).append(tag)
-        self._asked: list[tuple[socket.socket, list[Tag]]] = []
+            by_registry.setdefault(tag[0], []).append(tag)
+        self._asked: list[tuple[_socket.socket, list[Tag]]] = []
         self._failed = False
         try:
             for registry, asked in by_registry.items():
@@ -54,7 +52,7 @@ class Asking:
         except OSError:
             return False
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         """Return itself."""
         return self
 
@@ -64,18 +62,34 @@ class Asking:
             connection.close()
 
 
-def _connect(registry: str) -> socket.socket:
+def _connect(registry: str) -> _socket.socket:
+    """Connect to a registry, at the first of its addresses that answers; raises OSError."""
     host, _, port = registry.rpartition(":") if registry[-1] != "]" else (registry, "", "")
     if not port.isdigit():
         host, port = registry, "80"
-    return socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT)
+    failure = OSError()
+    # As bytes: a name that is text goes through a codec that has to be imported.
+    name = host.strip("[]").encode("idna" if not host.isascii() else "ascii")
+    for family, kind, protocol, _, address in _socket.getaddrinfo(
+        name, int(port), 0, _socket.SOCK_STREAM
+    ):
+        connection = _socket.socket(family, kind, protocol)
+        connection.settimeout(_TIMEOUT)
+        try:
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        else:
+            return connection
+    raise failure
 
 
-def _send(connection: socket.socket, tags: Sequence[Tag]) -> None:
+def _send(connection: _socket.socket, tags: "Sequence[Tag]") -> None:
     connection.sendall(b"".join(map(_question, tags)))
 
 
-def _stand(connection: socket.socket, tags: Sequence[Tag]) -> bool:
+def _stand(connection: _socket.socket, tags: "Sequence[Tag]") -> bool:
     for start in range(0, len(tags), _BATCH):
         batch = tags[start : start + _BATCH]
         if start:
@@ -88,15 +102,16 @@ def _stand(connection: socket.socket, tags: Sequence[Tag]) -> bool:
                     return False
                 received += data
             answer, _, received = received.partition(b"\r\n\r\n")
-            if not _says(answer, tag.digest):
+            if not _says(answer, tag[3]):
                 return False
     return True
 
 
 def _question(tag: Tag) -> bytes:
+    registry, repository, name, _ = tag
     accept = ", ".join(sorted(mediatype.MANIFESTS | mediatype.INDEXES))
     return (
-        f"HEAD /v2/{tag.repository}/manifests/{tag.tag} HTTP/1.1\r\nHost: {tag.registry}\r\n"
+        f"HEAD /v2/{repository}/manifests/{name} HTTP/1.1\r\nHost: {registry}\r\n"
         f"User-Agent: mkbuild/{__version__}\r\nAccept: {accept}\r\n\r\n"
     ).encode()
 

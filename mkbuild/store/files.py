@@ -20,6 +20,7 @@ from mkbuild.store.growth import Growth, Whole
 from mkbuild.store.locks import exclusive, shared
 from mkbuild.store.memory import check
 from mkbuild.store.temp import TempArea
+from mkbuild.store.use import GATE, place
 
 
 class FileStore:
@@ -33,13 +34,12 @@ class FileStore:
         """Open the store in ``root``, which is made at the first write."""
         self.root = root
         self._blobs = root / "blobs" / "sha256"
-        self._gate = root / "use.lock"
+        self._gate = root / GATE
         self._quarantine = root / "quarantine"
         self._temp = TempArea(root)
 
     def _file(self, digest: Digest) -> Path:
-        name = digests.hex_of(digests.parse(digest))
-        return self._blobs / name[:2] / name
+        return self.root / place(digests.parse(digest))
 
     def _use(self, digest: Digest) -> Path:
         """Mark a blob as used and return its file; KeyError where absent."""

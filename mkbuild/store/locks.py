@@ -1,8 +1,4 @@
-"""File locks (flock): they end with the process that holds them, however it ends.
-
-A lock file that is removed while somebody waits for it would let two holders in; so whoever gets
-the lock checks that the path still names the file that was locked.
-"""
+"""File locks (flock): they end with the process that holds them, however it ends."""
 
 import fcntl
 import os
@@ -11,32 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-
-def _acquire(path: Path, operation: int, *, create: bool) -> int | None:
-    """Lock a file; the open descriptor, or None where it is held (LOCK_NB) or absent."""
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-    while True:
-        try:
-            handle = os.open(path, flags, 0o644)
-        except FileNotFoundError:
-            if create:
-                raise
-            return None
-        try:
-            fcntl.flock(handle, operation)
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        if _is_current(handle, path):
-            return handle
-        os.close(handle)
-
-
-def _is_current(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))  # noqa: PTH116 - one syscall
-    except FileNotFoundError:
-        return False
+from mkbuild.store.lockfile import lock
 
 
 @contextmanager
@@ -54,7 +25,7 @@ def exclusive(path: Path) -> Iterator[None]:
 @contextmanager
 def try_exclusive(path: Path) -> Iterator[bool]:
     """Hold the exclusive lock where nobody else has one; yields whether it was had."""
-    handle = _acquire(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=True)
+    handle = lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=True)
     try:
         yield handle is not None
     finally:
@@ -67,16 +38,16 @@ def acquire(path: Path, waiting: Callable[[], None]) -> int:
 
     Returns the open descriptor: the lock ends when it, and every child's copy of it, is closed.
     """
-    handle = _acquire(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=True)
+    handle = lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=True)
     if handle is None:
         waiting()
-        handle = _acquire(path, fcntl.LOCK_EX, create=True)
+        handle = lock(path, fcntl.LOCK_EX, create=True)
     assert handle is not None  # noqa: S101 - a blocking lock is had, or raises
     return handle
 
 
 def _hold(path: Path, operation: int) -> Iterator[None]:
-    handle = _acquire(path, operation, create=True)
+    handle = lock(path, operation, create=True)
     assert handle is not None  # noqa: S101 - a blocking lock is had, or raises
     try:
         yield
@@ -94,7 +65,7 @@ class OwnedFile:
         """Make and lock a file of a new name in ``directory``, which is made where missing."""
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / f"{os.getpid()}-{os.urandom(6).hex()}.lock"
-        self._handle = _acquire(self.path, fcntl.LOCK_EX, create=True)
+        self._handle = lock(self.path, fcntl.LOCK_EX, create=True)
 
     def close(self) -> None:
         """Remove the file and give the lock up; may be called again."""
@@ -113,7 +84,7 @@ class OwnedFile:
 @contextmanager
 def abandoned(path: Path) -> Iterator[bool]:
     """Yield whether the owner of a lock file is dead; if so, the file is removed at the end."""
-    handle = _acquire(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=False)
+    handle = lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=False)
     try:
         yield handle is not None
         if handle is not None:

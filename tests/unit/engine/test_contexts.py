@@ -9,8 +9,8 @@ from mkbuild import digest as digests
 from mkbuild.buildfile.target import DirectoryContext, Target
 from mkbuild.context.digests import FileDigests
 from mkbuild.digest import Digest
-from mkbuild.engine.compiled import Walk, identity
 from mkbuild.engine.contexts import Contexts
+from mkbuild.engine.walks import Walk, identity
 from mkbuild.errors import StepError
 from mkbuild.location import Location
 from mkbuild.plan.actions import CONTEXT, ContextInput

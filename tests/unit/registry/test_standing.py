@@ -43,14 +43,14 @@ def all_stand(tags: list[Tag]) -> bool:
 
 def ask(answer: bytes, count: int = 1) -> bool:
     with registry(answer, []) as host:
-        return all_stand([Tag(host, "acme/app", str(number), DIGEST) for number in range(count)])
+        return all_stand([(host, "acme/app", str(number), DIGEST) for number in range(count)])
 
 
 @pytest.mark.parametrize("count", [1, 2, 64, 65, 200])
 def test_tags_that_stand(count: int) -> None:
     questions: list[bytes] = []
     with registry(GOOD, questions) as host:
-        tags = [Tag(host, "acme/app", str(number), DIGEST) for number in range(count)]
+        tags = [(host, "acme/app", str(number), DIGEST) for number in range(count)]
         assert all_stand(tags)
     assert len(questions) == count
     first, *headers = questions[-1].decode().split("\r\n")
@@ -79,5 +79,5 @@ def test_all_else_is_no(answer: bytes) -> None:
 def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert not all_stand([Tag(f"127.0.0.1:{port}", "a", "b", DIGEST)])
+    assert not all_stand([(f"127.0.0.1:{port}", "a", "b", DIGEST)])
     assert all_stand([])
