@@ -77,6 +77,8 @@ class Mkbuild:
     def __init__(self, place: Path, program: Path | None = None, name: str = "mkbuild") -> None:
         self.name = name
         self._program = program or Path(sys.executable).with_name("mkbuild")
+        # Its own: what is written anew for each of two would never be unchanged.
+        self._build_file = f"BUILD.{name}.yaml"
         self._store = place / "store"
         self._home = place / "home"
 
@@ -103,11 +105,11 @@ class Mkbuild:
         if job.cache:
             cache = f"{job.registry}/{job.cache}"
             lines += [f"cache: {{remotes: [{{type: registry, ref: '{cache}'}}]}}"]
-        write(job.workspace / "BUILD.yaml", "\n".join(lines) + "\n")
+        write(job.workspace / self._build_file, "\n".join(lines) + "\n")
 
     def command(self, job: Job) -> Command:
         """Build all images of the workspace."""
-        argv = [str(self._program), "build", "--storage", str(self._store)]
+        argv = [str(self._program), "build", "-f", self._build_file, "--storage", str(self._store)]
         argv += ["--push"] if job.push else []
         argv += [f"--compression={job.compression}"] if job.compression else []
         return Command(argv, job.workspace, {"PATH": PATH, "HOME": str(self._home)})

@@ -29,7 +29,7 @@ def test_mkbuild_gets_a_build_file_that_stays_as_it_is(job: Job, tmp_path: Path)
     tool = Mkbuild(tmp_path / "tool", PROGRAM)
     tool.reset()
     tool.prepare(replace(job, cache="cache"))
-    file = job.workspace / "BUILD.yaml"
+    file = job.workspace / "BUILD.mkbuild.yaml"
     before = file.stat()
     tool.prepare(replace(job, cache="cache"))
     assert file.stat() == before
@@ -40,9 +40,19 @@ def test_mkbuild_gets_a_build_file_that_stays_as_it_is(job: Job, tmp_path: Path)
     assert "cache" not in file.read_text()
 
 
+def test_two_mkbuilds_leave_each_others_build_file_alone(job: Job, tmp_path: Path) -> None:
+    tool, other = Mkbuild(tmp_path / "a", PROGRAM), Mkbuild(tmp_path / "b", PROGRAM, "other")
+    tool.prepare(job)
+    before = (job.workspace / "BUILD.mkbuild.yaml").stat()
+    other.prepare(replace(job, repositories="other/w/round0"))
+    assert (job.workspace / "BUILD.mkbuild.yaml").stat() == before
+    assert "-f BUILD.other.yaml" in " ".join(other.command(job).argv)
+
+
 def test_mkbuilds_command(job: Job, tmp_path: Path) -> None:
     tool = Mkbuild(tmp_path / "tool", PROGRAM)
-    start = [str(PROGRAM), "build", "--storage", str(tmp_path / "tool" / "store")]
+    start = [str(PROGRAM), "build", "-f", "BUILD.mkbuild.yaml"]
+    start += ["--storage", str(tmp_path / "tool" / "store")]
     assert tool.command(job).argv == [*start, "--push"]
     assert tool.command(replace(job, push=False)).argv == start
     small = replace(job, push=False, compression="size")
