@@ -11,6 +11,7 @@ import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
+from itertools import compress, count, repeat
 from typing import Any, NamedTuple, TypeVar
 
 from mkbuild import digest as digests
@@ -127,7 +128,8 @@ def decode(structure: bytes, contents: bytes | None) -> Toc:
         _check_rest(paths, types, devices, opaque)
         digest = _contents(types, contents)
         rows = zip(paths, types, *numbers, links, devices, xattrs, digest, opaque, strict=True)
-        entries = tuple(map(Entry._make, rows))
+        # As Entry._make: rows are of its length, so nothing of Python has to run for each.
+        entries: tuple[Entry, ...] = tuple(map(tuple.__new__, repeat(Entry), rows))
         embedded = {path: base64.b64decode(data) for path, data in document["embedded"].items()}
     except (
         KeyError,
@@ -143,16 +145,17 @@ def decode(structure: bytes, contents: bytes | None) -> Toc:
     return Toc(entries, embedded)
 
 
+_LINKED, _DEVICES = frozenset((SYMLINK, HARDLINK)), frozenset((CHAR, BLOCK))
 _LETTERS = frozenset((DIRECTORY, FILE, SYMLINK, CHAR, BLOCK, FIFO, HARDLINK, WHITEOUT))
 _RANGES = ((0, 0o7777), (0, (1 << 32) - 2), (0, (1 << 32) - 2), (0, 1 << 62), (-(1 << 34), 1 << 34))
-# In one string of all paths, each between NULs, these tell of a path that is not clean.
-_UNCLEAN = ("//", "/\0", "\0/", "/./", "/../", "\0./", "\0../", "/.\0", "/..\0", "\0.\0", "\0..\0")
+# In one string of all paths, each between slashes, these tell of one that is not clean.
+_UNCLEAN = ("\0", "//", "/./", "/../")
 _T = TypeVar("_T")
 
 
-def _spread(pairs: Iterable[Sequence[Any]], default: _T, count: int) -> list[_T]:
+def _spread(pairs: Iterable[Sequence[Any]], default: _T, length: int) -> list[_T]:
     """Make a column of pairs of index and value."""
-    column = [default] * count
+    column = [default] * length
     for i, value in pairs:
         if type(i) is not int or i < 0:
             message = f"{i!r:.100} is no index"
@@ -169,41 +172,45 @@ def _xattrs(pairs: Iterable[Sequence[str]]) -> tuple[tuple[str, bytes], ...]:
 
 
 def _contents(types: str, contents: bytes | None) -> list[bytes | None]:
-    column: list[bytes | None] = [None] * len(types)
-    if contents is not None:
-        files = [i for i, letter in enumerate(types) if letter == FILE]
-        if len(contents) != 32 * len(files):
-            message = f"{len(contents)} bytes of digests for {len(files)} files"
-            raise ValueError(message)
-        for i, position in zip(files, range(0, len(contents), 32), strict=True):
-            column[i] = contents[position : position + 32]
-    return column
+    if contents is None:
+        return [None] * len(types)
+    files = types.count(FILE)
+    if len(contents) != 32 * files:
+        message = f"{len(contents)} bytes of digests for {files} files"
+        raise ValueError(message)
+    digest = (contents[at : at + 32] for at in range(0, len(contents), 32))
+    return [next(digest) if letter == FILE else None for letter in types]
 
 
 def _check_columns(paths: Sequence[str], types: str, *numbers: Sequence[int]) -> None:
     """Check whole columns at a time: there are a hundred thousand entries."""
-    joined = "\0" + "\0".join(paths) + "\0"
+    below = paths if paths and paths[0] else paths[1:]
+    joined = f"/{'/'.join(below)}/" if below else ""
     joined.encode("utf-8", "surrogateescape")
-    if (paths and joined.count("\0") != len(paths) + 1) or any(bad in joined for bad in _UNCLEAN):
+    if any(bad in joined for bad in _UNCLEAN):
         raise ValueError("a path that is not clean")
-    keys = list(map(order, paths))
-    if any(map(operator.ge, keys, keys[1:])) or (len(keys) > 1 and not all(keys[1:])):
+    keys = [path.replace("/", "\0") for path in paths]  # order(), without a call each
+    if any(map(operator.ge, keys, keys[1:])):
         raise ValueError("paths out of order")
     if not _LETTERS.issuperset(types) or (types and type(types) is not str):
         raise ValueError("an unknown type")
     for column, (low, high) in zip(numbers, _RANGES, strict=True):
-        if column and (set(map(type, column)) != {int} or min(column) < low or max(column) > high):
+        if not column:
+            continue
+        values = set(column)
+        if set(map(type, column)) != {int} or min(values) < low or max(values) > high:
             raise ValueError("a number out of range")
 
 
 def _check_links(paths: Sequence[str], types: str, links: Sequence[str]) -> None:
     """Check that symlinks and hard links have targets, hard links a file that stands before."""
     places: dict[str, int] | None = None
-    for i, (letter, link) in enumerate(zip(types, links, strict=True)):
-        linked = letter in {SYMLINK, HARDLINK}
-        if not linked and not link:
-            continue
-        if not linked or not link or "\0" in link:
+    linked = [i for i, letter in enumerate(types) if letter in _LINKED]
+    if linked != list(compress(count(), links)):
+        raise ValueError("a link that is none")
+    for i in linked:
+        letter, link = types[i], links[i]
+        if "\0" in link:
             raise ValueError("a link that is none")
         link.encode("utf-8", "surrogateescape")
         if letter == HARDLINK:
@@ -221,16 +228,15 @@ def _check_rest(
     devices: Sequence[tuple[int, ...] | None],
     opaque: Sequence[bool],
 ) -> None:
-    for letter, device in zip(types, devices, strict=True):
-        if (device is not None) != (letter in {CHAR, BLOCK}):
-            raise ValueError("a device that is none")
-        if device is not None:
-            major, minor = device
-            if {type(major), type(minor)} != {int} or not (
-                0 <= major < 1 << 12 and 0 <= minor < 1 << 20
-            ):
-                raise ValueError("a device out of range")
-    if any(map(operator.and_, opaque, (letter != DIRECTORY for letter in types))):
+    given = [(i, device) for i, device in enumerate(devices) if device is not None]
+    if [i for i, letter in enumerate(types) if letter in _DEVICES] != [i for i, _ in given]:
+        raise ValueError("a device that is none")
+    for _, (major, minor) in given:
+        if {type(major), type(minor)} != {int} or not (
+            0 <= major < 1 << 12 and 0 <= minor < 1 << 20
+        ):
+            raise ValueError("a device out of range")
+    if any(types[i] != DIRECTORY for i in compress(count(), opaque)):
         raise ValueError("opaque, and no directory")
     if paths and not paths[0] and types[0] != DIRECTORY:
         raise ValueError("a root that is no directory")
