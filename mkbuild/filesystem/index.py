@@ -134,8 +134,8 @@ class Index:
 
     def put(self, located: Located) -> None:
         """Set one path. What is no directory replaces all that was there; parents must exist."""
-        path = located.entry.path
-        if located.entry.type == toc.DIRECTORY:
+        path, kind = located.entry[:2]
+        if kind == toc.DIRECTORY:
             old = self._paths.get(path)
             if old is not None and old.entry.type != toc.DIRECTORY:
                 self.remove(path)
@@ -188,10 +188,14 @@ class Index:
                 for name in after.children(entry.path):
                     after.remove(f"{entry.path}/{name}" if entry.path else name)
         leaders: dict[str, Entry] = {}
+        there = ""  # a directory that exists: most entries stand in the one of the last
         for entry in changes.entries:
             if entry.type == toc.WHITEOUT:
                 continue
-            after.make_parents(entry.path)
+            parent = entry.path.rpartition("/")[0]
+            if parent != there:
+                after.make_parents(entry.path)
+                there = parent
             if entry.type == toc.HARDLINK:
                 leader = leaders.get(entry.link)
                 if leader is not None:
