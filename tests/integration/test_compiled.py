@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -80,12 +81,33 @@ def keep(workspace: Path) -> None:
 def test_the_second_build_loads_little(workspace: Path) -> None:
     keep(workspace)
     code = (
-        "import sys\nfrom mkbuild.cli.main import main\nassert main(['all']) == 0\n"
-        "print(*{'click', 'pydantic', 'networkx', 'requests', 'sqlite3', 'yaml'} & {*sys.modules})"
+        "import sys\nbefore = {*sys.modules}\n"
+        "from mkbuild.cli.main import main\nassert main(['all']) == 0\n"
+        "print(*{*sys.modules} - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == ""
+    loaded = {name for name in done.stdout.split() if not name.startswith("mkbuild")}
+    assert loaded <= {"_blake2", "_operator", "fcntl", "gc", "operator"}
     assert "up to date: 3 images" in done.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("-v",)])
+def test_plain_lines_are_those_of_a_build(
+    workspace: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    keep(workspace)
+
+    def lines() -> str:
+        capfd.readouterr()
+        assert main(["all", "--progress=plain", *more]) == 0
+        return re.sub(r"[0-9.]+s\b", "TIME", capfd.readouterr().err)
+
+    first = lines()
+    assert believed("all", "--progress=plain", *more)
+    second = lines()
+    shutil.rmtree(tmp_path / "store" / "compiled")
+    assert first == second == lines()
+    assert "up to date: 3 images" in first
 
 
 def test_reports_are_those_of_a_build(
