@@ -139,8 +139,11 @@ class Looking:
         os.close(todo)
         self._done, self._report = os.pipe()
         pays = min(_MOST_PROCESSES, len(self._batches) * _BATCH // _WORTH)
-        for _ in range(1, min(pays, len(os.sched_getaffinity(0)))):
-            self.children.append(self._fork())
+        try:
+            for _ in range(1, min(pays, len(os.sched_getaffinity(0)))):
+                self.children.append(self._fork())
+        except OSError:
+            pass  # no more processes are allowed: those that there are do it all
 
     def stand(self) -> bool:
         """Help to the end; whether all contexts are as they were. Once only."""

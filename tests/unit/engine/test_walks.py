@@ -124,6 +124,15 @@ def test_processes_that_end_early_leave_the_rest_to_others(
     assert [one.stands() for one in some] == [True, True, False]
 
 
+def test_no_process_can_be_had(many: list[Walk], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with Looking([copy(one) for one in many]) as looking:
+        assert looking.stand()
+
+
 def test_nobody_has_to_wait_for_the_answer(many: list[Walk]) -> None:
     with Looking(some := [copy(one) for one in many]):
         pass
