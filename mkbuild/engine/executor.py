@@ -335,8 +335,14 @@ class Executor:
 
     def _write_layer(self, nodes: tuple[Node, Node], kind: str, follow: Follow) -> LayerRecord:
         started = time.monotonic()
-        diff = self._states.diff(self._resolution.state(nodes[0]), self._resolution.state(nodes[1]))
-        record = write_layer(diff, self._states.store, COMPRESSIONS[kind], follow=follow)
+        before, after = map(self._resolution.state, nodes)
+        record = write_layer(
+            self._states.diff(before, after),
+            self._states.store,
+            COMPRESSIONS[kind],
+            follow=follow,
+            toc=self._states.stored_toc(before, after),
+        )
         if isinstance(nodes[1], Action):
             seconds = time.monotonic() - started
             key, target = self._resolution.by_node[nodes[1]], nodes[1].target

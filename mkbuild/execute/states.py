@@ -278,6 +278,11 @@ class States:
             self.index(before), parts, lambda file: sources[file.entry.content or b""]
         )
 
+    def stored_toc(self, before: StateID, after: StateID) -> Digest | None:
+        """Return the digest of a difference's TOC where one step made it: it is stored already."""
+        step = self._steps[after]
+        return step.what if step.before == before and isinstance(step.what, str) else None
+
     def _diff(self, state: StateID) -> Diff:
         step = self._steps[state]
         held = self._held.get(step.what) if isinstance(step.what, str) else None

@@ -81,18 +81,20 @@ def named(word: str) -> Compression:
     return found
 
 
-def write_layer(
+def write_layer(  # noqa: PLR0913 -- what a layer is made of, and who takes part in it
     diff: Diff,
     store: BlobStore,
     compression: Compression,
+    *,
     threads: int = 2,
     follow: Callable[[BlobWriter], None] = lambda _: None,
+    toc: Digest | None = None,
 ) -> LayerRecord:
     """Write a diff's layer into a store, and its TOC beside it.
 
     ``threads``: how many compress; the bytes do not depend on it. ``follow`` is given the blob
-    before its first byte. Raises StepError where a source changed while it was read: nothing of
-    the layer is then in the store.
+    before its first byte. ``toc``: the TOC's digest, where the store has it already. Raises
+    StepError where a source changed while it was read: nothing of the layer is then in the store.
     """
     diff_id = hashlib.sha256()
     blocks = _cut(tarwriter.stream(diff))
@@ -113,7 +115,7 @@ def write_layer(
         size,
         compression.media_type,
         Digest("sha256:" + diff_id.hexdigest()),
-        put_toc(store, diff.toc),
+        toc or put_toc(store, diff.toc),
     )
 
 

@@ -74,7 +74,8 @@ def test_other_zstds_read_it() -> None:
 @pytest.mark.parametrize("word", ["gzip", "size"])
 def test_the_bytes_do_not_depend_on_the_number_of_threads(word: str) -> None:
     blobs = {
-        write_layer(LARGE, MemoryBlobStore(), named(word), threads).digest for threads in (1, 2, 5)
+        write_layer(LARGE, MemoryBlobStore(), named(word), threads=threads).digest
+        for threads in (1, 2, 5)
     }
     assert len(blobs) == 1
 
