@@ -11,16 +11,13 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
-from requests.utils import get_auth_from_url
 
 from mkbuild.errors import PullError, StepError
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry
+from mkbuild.registry.http import HTTPAdapter, HTTPBasicAuth, get_auth_from_url, requests
 
 MODE = 0o600
 UNNAMED = "__unnamed__"

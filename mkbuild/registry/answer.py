@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import Self
 from urllib.parse import urljoin
 
-import requests
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from mkbuild.errors import RegistryError
 from mkbuild.registry import pace
+from mkbuild.registry.http import requests
 from mkbuild.registry.retry import TransientError, whole_number
 
 CHUNK = 1 << 18

@@ -14,9 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from mkbuild import __version__
@@ -25,6 +23,7 @@ from mkbuild.oci.reference import DOCKER_HUB
 from mkbuild.registry import pace
 from mkbuild.registry.answer import CHUNK, Answer
 from mkbuild.registry.config import RegistrySettings, host_of, is_loopback
+from mkbuild.registry.http import HTTPAdapter, requests
 from mkbuild.registry.retry import TransientError, UnavailableError
 
 _CONNECT_TIMEOUT = 10.0
