@@ -17,7 +17,7 @@ from mkbuild.events import Message
 from mkbuild.execute.rootfs import flattened
 from mkbuild.snapshot import tarwriter
 from mkbuild.snapshot.materialise import write_tree
-from mkbuild.store import dockerarchive, layout
+from mkbuild.store import layout
 from mkbuild.store.layout import LayoutImage
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def _write(invocation: "Invocation", output: Output, targets: Sequence[BuiltTarg
     written = _brought(invocation, targets)
     with _writing(path):
         if output.type == "docker":
+            from mkbuild.store import dockerarchive  # tarfile takes every build 1 ms
+
             with replacing(path) as stream:
                 dockerarchive.write(stream, written, store)
         elif output.tar:
@@ -122,6 +124,7 @@ def _brought(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> list[L
 def load(invocation: "Invocation", targets: Sequence[BuiltTarget]) -> None:
     """Hand images to docker or podman; raises PublishError."""
     from mkbuild.engine import daemon
+    from mkbuild.store import dockerarchive
 
     place = daemon.address(invocation.request.publishing.docker_host, os.environ)
     path = invocation.session.directory() / "image.tar"

@@ -5,7 +5,6 @@ Stages are planned on demand, so one that nothing needs is never looked at, nor 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from mkbuild.dockerfile import parser, words
 from mkbuild.dockerfile.instructions import Copy, Dockerfile, Onbuild, Stage, Statement
@@ -335,6 +334,8 @@ def _detected(image: Platform, wanted: Platform, build: Platform) -> Platform:
 
 
 def _nearest(name: str, names: Sequence[str] | dict[str, str]) -> str | None:
+    from difflib import get_close_matches
+
     close = get_close_matches(name, list(names), 1)
     if close:
         return f"did you mean {close[0]!r}?"

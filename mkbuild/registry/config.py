@@ -3,7 +3,6 @@
 Everything here takes plain mappings and gives values; nothing reads a file.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields
@@ -134,7 +133,9 @@ _PATHS = frozenset({"ca", "cert", "key", "password_file"})
 def _value(where: str, name: str, value: object, base: Path) -> object:
     kind = _KINDS.get(name)
     if kind is None:
-        near = difflib.get_close_matches(name, _KINDS, 1)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, _KINDS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(_KINDS))}"
         raise UserError(f"{where}: unknown setting", hint=hint)
     if kind is tuple:
