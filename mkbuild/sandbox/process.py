@@ -65,12 +65,11 @@ class _Zygote:
                 executable=command[0] if copy is None else f"/proc/self/fd/{copy}",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *([] if copy is None else [copy])),
                 cwd="/",
                 env=launch.environment(),
                 start_new_session=True,
-            )
+            )  # standard error is ours: an interpreter that cannot start says why
 
     def order(self, what: bytes, descriptors: Sequence[int]) -> bool:
         """Ask for a supervisor; tell whether there is a process to ask."""
