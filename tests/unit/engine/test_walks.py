@@ -133,6 +133,18 @@ def test_no_process_can_be_had(many: list[Walk], monkeypatch: pytest.MonkeyPatch
         assert looking.stand()
 
 
+def test_more_batches_than_fit_into_a_pipe(
+    many: list[Walk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walks, "_MOST_BATCHES", 3)  # of six
+    with Looking([copy(one) for one in many]) as looking:
+        assert looking.stand()
+    CHANGES["gone"](tmp_path / "c")
+    with Looking(some := [copy(one) for one in many]) as looking:
+        assert not looking.stand()
+    assert [one.stands() for one in some] == [True, True, False]
+
+
 def test_nobody_has_to_wait_for_the_answer(many: list[Walk]) -> None:
     with Looking(some := [copy(one) for one in many]):
         pass
