@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
+from mkbuild.store.flush import Flush
 from mkbuild.store.growth import Growth, Whole
 from mkbuild.store.locks import exclusive, shared
 from mkbuild.store.memory import check
@@ -99,6 +100,7 @@ class FileStore:
                     yield writer
                 finally:
                     writer.growth.end(published=False)
+                    writer.flush.wait()
         finally:
             path.unlink(missing_ok=True)
 
@@ -163,6 +165,7 @@ class FileBlobWriter:
         self._hash = hashlib.sha256()
         self._size = 0
         self.growth = Growth()
+        self.flush = Flush(stream.fileno())
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Append bytes, all of them."""
@@ -173,6 +176,7 @@ class FileBlobWriter:
             view = view[self._stream.write(view) :]
         self._size += size
         self.growth.advance(self._size)
+        self.flush.advance(self._size)
         return size
 
     def follow(self) -> "FileFollower":
@@ -184,7 +188,7 @@ class FileBlobWriter:
         digest = digests.from_hex(self._hash.hexdigest())
         check(expected, digest)
         self.growth.seal(Whole(digest, self._size))
-        os.fdatasync(self._stream.fileno())
+        self.flush.finish()
         self._publish(digest)
         self.growth.end(published=True)
         return digest, self._size
