@@ -119,11 +119,12 @@ class FileDigests:
     def _hash(self, files: Mapping[_Identity, FileToHash]) -> dict[_Identity, Hashed]:
         """Read files: big ones in threads of their own, the others in this one meanwhile."""
         big = [which for which in files if which[_SIZE] >= _BIG]
-        if len(big) < 2 or (os.cpu_count() or 1) < 2:  # noqa: PLR2004 -- nothing beside
+        threads = min(os.cpu_count() or 1, 8)
+        if len(big) < 2 or threads < 2:  # noqa: PLR2004 -- nothing beside
             return {which: self._hash_one(which, file) for which, file in files.items()}
         from concurrent.futures import ThreadPoolExecutor  # a no-op reads nothing
 
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             begun = {which: pool.submit(self._hash_one, which, files[which]) for which in big}
             return {
                 which: begun[which].result() if which in begun else self._hash_one(which, file)
@@ -132,7 +133,7 @@ class FileDigests:
 
     def _hash_one(self, which: _Identity, file: FileToHash) -> Hashed:
         hashed, data = _read(which, file.path)
-        if data is not None and self._room > len(data):
+        if data is not None and self._room >= len(data):
             # Threads may both find the last room: some bytes more, and no harm.
             self._room -= len(data)
             self._kept[hashed.digest] = data

@@ -101,7 +101,10 @@ def recall(asked: Asked | None, files: DiskFiles) -> Selected | None:
     last = asked.last if asked is not None else None
     if last is None or not last.loads_alike(os.environ):
         return None
-    selected, looked, globs = pickle.loads(last.loaded)  # noqa: S301 -- our own, of a plan of ours
+    try:
+        selected, looked, globs = pickle.loads(last.loaded)  # noqa: S301 -- of a plan of our own
+    except (ImportError, AttributeError, TypeError, ValueError, pickle.UnpicklingError):
+        return None  # a program that was changed since has other classes
     files.looked.update(looked)
     files.globs.update(globs)
     found: Selected = selected

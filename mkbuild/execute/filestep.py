@@ -70,13 +70,10 @@ class _Group:
     def content(self, located: Located) -> tuple[bytes, Source]:
         """Return a file's digest and the place of its bytes."""
         path = located.entry.path
-        source: Source | None
         if self.tree is None:
-            source = self.inline[path]
-        else:
-            source = self.tree.kept(located) if isinstance(self.tree, ContextTree) else None
-            if source is None:
-                source = self.tree.source(located)
+            return self.selection.contents[path], self.inline[path]
+        kept = self.tree.kept(located) if isinstance(self.tree, ContextTree) else None
+        source = self.tree.source(located) if kept is None else kept
         return self.selection.contents[path], source
 
 

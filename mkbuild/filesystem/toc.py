@@ -189,7 +189,7 @@ def _check_columns(paths: Sequence[str], types: str, *numbers: Sequence[int]) ->
     joined.encode("utf-8", "surrogateescape")
     if any(bad in joined for bad in _UNCLEAN):
         raise ValueError("a path that is not clean")
-    keys = [path.replace("/", "\0") for path in paths]  # order(), without a call each
+    keys = list(map(order, paths))
     if any(map(operator.ge, keys, keys[1:])):
         raise ValueError("paths out of order")
     if not _LETTERS.issuperset(types) or (types and type(types) is not str):

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field, replace
+from functools import partial
 
 from mkbuild.digest import Digest
 from mkbuild.errors import CancelledError
@@ -114,17 +115,14 @@ class Pusher:
         configs = _each_once(manifest.config for manifest in image.images())
         with ThreadPoolExecutor(max(1, client.settings.concurrency), "push") as pool:
 
-            def bring(wanted: Iterable[Descriptor], *, new: bool) -> list[Moved]:
-                def one(descriptor: Descriptor) -> Moved:
-                    others = _repositories(image.origins.get(descriptor.digest, ()), reference)
-                    source = BlobSource(self._store, others, image.provide, new)
-                    return self._blob(client, reference, descriptor, source)
+            def bring(descriptor: Descriptor, *, new: bool = False) -> Moved:
+                others = _repositories(image.origins.get(descriptor.digest, ()), reference)
+                source = BlobSource(self._store, others, image.provide, new)
+                return self._blob(client, reference, descriptor, source)
 
-                return list(pool.map(one, wanted))
-
-            moved = bring(layers, new=False)
+            moved = list(pool.map(bring, layers))
             # A config names its layers: where one was not there, neither is it.
-            moved += bring(configs, new=Moved.UPLOADED in moved)
+            moved += pool.map(partial(bring, new=Moved.UPLOADED in moved), configs)
         # An index after its manifests: registries refuse it otherwise.
         documents = {document.digest: document for document in (*image.images(), image.document)}
         for document in documents.values():

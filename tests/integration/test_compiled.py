@@ -248,6 +248,17 @@ def test_build_files_that_stand_are_not_read(workspace: Path) -> None:
     assert not believed()
 
 
+def test_what_a_changed_program_pickled_is_read_again(workspace: Path, tmp_path: Path) -> None:
+    keep(workspace)
+    (path,) = (tmp_path / "store" / "compiled").iterdir()
+    plan = compiled.read(str(path))
+    assert plan is not None
+    plan.loaded = b"cmkbuild.buildfile.target\nNoMore\n."
+    compiled.write(plan, str(path))
+    (workspace / "tool" / "src" / "file").write_text("changed")
+    assert main(["all"]) == 0
+
+
 @pytest.mark.root
 def test_somebody_elses_plan_is_not_believed(workspace: Path, tmp_path: Path) -> None:
     keep(workspace)
