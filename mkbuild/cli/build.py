@@ -7,9 +7,11 @@ import click
 
 from mkbuild.cli import flags
 from mkbuild.cli.asking import complete_selection
-from mkbuild.cli.common import common_options, take_common
+from mkbuild.cli.common import Common, common_options, take_common
 from mkbuild.cli.options import Command
 from mkbuild.cli.request import make_request
+from mkbuild.engine.loading import Loading
+from mkbuild.engine.request import BuildRequest
 
 _BARE = {"--push": "--push=", "--modifyfs": "--modifyfs=true"}
 
@@ -47,20 +49,31 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
 
         print_targets(request, common.reporter, as_json=printing)
         return 0
-    from mkbuild.engine.build import build, plan
-    from mkbuild.engine.evidence import Asked
-
-    if request.behaviour.question:
-        return int(bool(plan(request, common.reporter()).misses()))
-    if request.behaviour.dry_run:
-        from mkbuild.cli.plan import show
-
-        show(plan(request, common.reporter()))
-        return 0
+    if request.behaviour.question or request.behaviour.dry_run:
+        return _preview(request, common)
     name, last = click.get_current_context().obj
-    asked = Asked(name, common.mode, common.verbose, last) if name else None
-    if request.behaviour.interactive:
+    with Loading(request, last) as loading:
+        from mkbuild.engine.build import build
+        from mkbuild.engine.evidence import Asked
+
+        asked = Asked(name, common.mode, common.verbose, last) if name else None
+        if not request.behaviour.interactive:
+            return build(request, common.reporter(), asked, loading=loading)
         from mkbuild.cli.attend import at_failure
 
-        return at_failure(common, request, lambda: build(request, common.reporter()))
-    return build(request, common.reporter(), asked)
+        return at_failure(
+            common, request, lambda: build(request, common.reporter(), loading=loading)
+        )
+
+
+def _preview(request: BuildRequest, common: Common) -> int:
+    """Say what a build would do, or by the exit status whether it would do anything."""
+    from mkbuild.engine.build import plan
+
+    found = plan(request, common.reporter())
+    if request.behaviour.question:
+        return int(bool(found.misses()))
+    from mkbuild.cli.plan import show
+
+    show(found)
+    return 0

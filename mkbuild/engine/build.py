@@ -13,6 +13,7 @@ from mkbuild.engine.against import compare_with
 from mkbuild.engine.evidence import Asked, Witness, keep, may_be_kept, recall
 from mkbuild.engine.images import BuiltTarget
 from mkbuild.engine.invocation import Invocation, Outcomes
+from mkbuild.engine.loading import Loading
 from mkbuild.engine.outputs import write_outputs
 from mkbuild.engine.preview import Preview, check_drift
 from mkbuild.engine.publish import Publication, Publisher, destinations
@@ -35,11 +36,12 @@ def build(
     reporter: Reporter,
     asked: Asked | None = None,
     report: Report | None = None,
+    loading: Loading | None = None,
 ) -> int:
     """Build, write outputs, publish; returns the exit status, raises MkbuildError.
 
     ``asked``: the command line, where its result is to be kept for the next time. ``report``: is
-    filled in, for those who want to know what was built from what.
+    filled in, for those who want to know what was built from what. ``loading``: has begun already.
     """
     entered = detect.enter(request.behaviour.sandbox)
     report = report or Report(request)
@@ -48,7 +50,8 @@ def build(
     ended: BaseException | None = None
     try:
         try:
-            selected = recall(asked, files) or open_workspace(request, files)
+            selected = recall(asked, files) or (loading and loading.take(files))
+            selected = selected or open_workspace(request, files)
         finally:
             tee.emit(PhaseFinished("load", time.time() - report.started))
         with (

@@ -8,15 +8,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from mkbuild import digest as digests
-from mkbuild.buildfile import yaml as nodes
 from mkbuild.digest import Digest
 from mkbuild.errors import BuildFileError, DriftError
-from mkbuild.execute.gitref import is_commit
 from mkbuild.frozen import frozen
 from mkbuild.location import Location
 from mkbuild.oci.model import Platform
@@ -24,11 +18,6 @@ from mkbuild.oci.reference import Reference
 from mkbuild.store.reading import MAX_BYTES, read_limited
 
 LOCK_FILE = "BUILD.lock"
-VERSION = 1
-_HEADER = """\
-# What base images, URLs and git refs stood for. Written by mkbuild lock: do not edit by hand.
-# mkbuild lock adds what is missing, mkbuild lock --update NAME asks anew what NAME stands for.
-"""
 _UPDATE = "mkbuild lock brings it up to date"
 
 
@@ -46,17 +35,9 @@ class Lock:
 
     def render(self) -> str:
         """Return the file's text: the same pins always give the same text."""
-        document: dict[str, Any] = {"version": VERSION}
-        if self.images:
-            document["images"] = {
-                name: dict(sorted(pins.items())) for name, pins in sorted(self.images.items())
-            }
-        if self.urls:
-            document["urls"] = dict(sorted(self.urls.items()))
-        if self.git:
-            document["git"] = dict(sorted(self.git.items()))
-        text = yaml.safe_dump(document, sort_keys=False, width=1000)
-        return _HEADER + text
+        from mkbuild.engine.lockfile import render
+
+        return render(self.images, self.urls, self.git)
 
 
 def read(path: Path) -> Lock | None:
@@ -67,52 +48,9 @@ def read(path: Path) -> Lock | None:
         return None
     except OSError as error:
         raise BuildFileError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        return _parse(nodes.parse(data, str(path)))
-    except BuildFileError as error:
-        raise _no_lock(error.message, error.location or Location(str(path))) from error
-    except (ValueError, TypeError) as error:
-        raise _no_lock(str(error), Location(str(path))) from error
+    from mkbuild.engine.lockfile import parse  # most workspaces have none, and need no YAML here
 
-
-def _no_lock(why: str, location: Location) -> BuildFileError:
-    hint = "remove it, and let mkbuild lock write it anew"
-    return BuildFileError(f"this is no lock file: {why}", location=location, hint=hint)
-
-
-def _parse(tree: nodes.Node | None) -> Lock:
-    document = _members(tree)
-    version = document.get("version")
-    if not isinstance(version, nodes.Scalar) or version.text != str(VERSION):
-        found = version.text if isinstance(version, nodes.Scalar) else version and "no text"
-        raise ValueError(f"its version is {found}, not {VERSION}")
-    images = {
-        name: {platform: digests.parse(pin) for platform, pin in _texts(pins).items()}
-        for name, pins in _members(document.get("images")).items()
-    }
-    urls = {url: digests.parse(pin) for url, pin in _texts(document.get("urls")).items()}
-    git = _texts(document.get("git"))
-    for name, commit in git.items():
-        if not is_commit(commit):
-            raise ValueError(f"{commit!r}, of {name}, is no commit's hash")
-    return Lock(images, urls, git)
-
-
-def _members(node: nodes.Node | None) -> dict[str, nodes.Node]:
-    if node is None or (isinstance(node, nodes.Scalar) and node.null):
-        return {}
-    if not isinstance(node, nodes.Mapping):
-        raise TypeError(f"line {node.location.line} is no mapping")
-    return {key: value for key, (_, value) in node.entries.items()}
-
-
-def _texts(node: nodes.Node | None) -> dict[str, str]:
-    found = {}
-    for key, value in _members(node).items():
-        if not isinstance(value, nodes.Scalar):
-            raise TypeError(f"{key} is no text")
-        found[key] = value.text
-    return found
+    return Lock(*parse(data, str(path)))
 
 
 class Pins:

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from mkbuild.buildfile.target import RegistrySettings
 from mkbuild.engine.request import Sources
 from mkbuild.errors import UsageError
@@ -122,6 +120,8 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _read(text: str, name: str) -> dict[str, Any]:
+    import yaml  # most builds have no such file
+
     try:
         document = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
