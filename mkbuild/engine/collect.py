@@ -72,6 +72,8 @@ def collect(
     mounts = _collect_mounts(storage, ttl, bound)
     trees = _collect_trees(storage, ttl, max_size, bound)
     left = None if max_size is None else max(0, max_size - trees.kept_bytes)
+    store.settle()
+    store.unsynced.sync()
     blobs = gc.collect(store, (), ttl=ttl, max_size=left)
     return [
         Freed("blobs", blobs.removed, blobs.removed_bytes, blobs.kept, blobs.kept_bytes),

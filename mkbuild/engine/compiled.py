@@ -118,9 +118,10 @@ class Compiled:
         return all(ask(fact) == answer for fact, answer in facts.items())
 
     def _blobs_there(self, storage: str) -> bool:
+        from mkbuild.store import boot
         from mkbuild.store.use import use
 
-        return use(storage, self.blobs)
+        return not boot.others(storage) and use(storage, self.blobs)
 
     def report(self, started: float) -> None:
         """Report what the build would report; ``started`` by time.monotonic."""

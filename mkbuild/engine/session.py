@@ -20,6 +20,7 @@ from mkbuild.store import temp
 from mkbuild.store.files import FileStore
 from mkbuild.store.locks import Lease
 from mkbuild.store.temp import TempArea
+from mkbuild.store.unsynced import MANY
 
 
 def make_storage(storage: Path) -> None:
@@ -56,6 +57,7 @@ class Session:
             self._lease = Lease(storage)
             temp.sweep(storage)
             self.store = FileStore(storage)
+            self.store.settle()
             self.scratch = TempArea(storage)
 
     @cached_property
@@ -114,6 +116,7 @@ class Session:
     def close(self) -> None:
         """Remove temporary files, and let go of the store."""
         self.scratch.close()
+        self.store.unsynced.sync(MANY)
         self.store.close()
         if "digests" in self.__dict__:
             self.digests.close()

@@ -23,8 +23,10 @@ from mkbuild import digest as digests
 from mkbuild.filesystem.diff import Diff
 from mkbuild.frozen import frozen
 from mkbuild.snapshot.materialise import write_tree
+from mkbuild.store import boot
 from mkbuild.store.locks import shared, try_exclusive
 from mkbuild.store.temp import TempArea, sweep
+from mkbuild.store.unsynced import write_out
 
 
 class Kept(NamedTuple):
@@ -50,7 +52,7 @@ class TreeStore:
         self.root = root
         self._userxattr = userxattr
         self._single_id = single_id
-        self._boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        self._boot = boot.current()
         for part in ("trees", "records", "locks"):
             (root / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -134,7 +136,7 @@ class TreeStore:
                 waiting.append(path.name)
         if not waiting:
             return
-        _syncfs(self.root)
+        write_out(self.root)
         for key in waiting:
             with shared(self._lock(key)):
                 record = self._record(key)
@@ -188,16 +190,3 @@ class TreeStore:
 def _size(record: dict[str, object]) -> int:
     size = record.get("size")
     return size if isinstance(size, int) else 0
-
-
-def _syncfs(root: Path) -> None:
-    """Write a filesystem out (syncfs(2)); os.sync would wait for every filesystem there is."""
-    import ctypes
-
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(fd):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(root))
-    finally:
-        os.close(fd)

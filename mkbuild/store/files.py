@@ -1,8 +1,9 @@
 """The blob store on disk: one file a blob, named by its digest.
 
 Layout below the root: ``blobs/sha256/<2 digits>/<64 digits>``, ``tmp/`` (blobs being written),
-``quarantine/`` (blobs whose bytes were wrong), ``leases/`` (running invocations), ``use.lock``
-(shared while a blob is marked as used, exclusive while one is looked at and removed).
+``quarantine/`` (blobs whose bytes were wrong), ``leases/`` (running invocations), ``unsynced/``
+(names of blobs that may not be on the disk yet), ``use.lock`` (shared while a blob is marked as
+used, exclusive while one is looked at and removed).
 
 A blob's mtime is when it was last used. See :mod:`mkbuild.store.gc` for why that is sound.
 """
@@ -16,19 +17,19 @@ from typing import BinaryIO
 
 from mkbuild import digest as digests
 from mkbuild.digest import Digest
-from mkbuild.store.flush import Flush
 from mkbuild.store.growth import Growth, Whole
 from mkbuild.store.locks import exclusive, shared
 from mkbuild.store.memory import check
 from mkbuild.store.temp import TempArea
+from mkbuild.store.unsynced import Unsynced
 from mkbuild.store.use import GATE, place
 
 
 class FileStore:
     """A :class:`~mkbuild.store.protocol.BlobStore` of files, shared by any number of processes.
 
-    Durability: a blob is written beside, flushed with fdatasync (0.3 ms on a local disk), then
-    renamed. The directory is not flushed: after a power cut a new blob may be lost, never wrong.
+    Durability: a blob is written beside, noted, then renamed (:mod:`mkbuild.store.unsynced`). After
+    a power cut, and once :meth:`settle` was called, a new blob may be lost, never wrong.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,6 +39,18 @@ class FileStore:
         self._gate = root / GATE
         self._quarantine = root / "quarantine"
         self._temp = TempArea(root)
+        self.unsynced = Unsynced(root)
+
+    def settle(self) -> None:
+        """Set aside what an earlier boot left torn; to be called before anything is used."""
+        self.unsynced.settle(self._look)
+
+    def _look(self, digest: Digest) -> None:
+        with suppress(FileNotFoundError):
+            with self._file(digest).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if digests.from_hex(found) != digest:
+                self.quarantine(digest)
 
     def _file(self, digest: Digest) -> Path:
         return self.root / place(digests.parse(digest))
@@ -100,7 +113,6 @@ class FileStore:
                     yield writer
                 finally:
                     writer.growth.end(published=False)
-                    writer.flush.wait()
         finally:
             path.unlink(missing_ok=True)
 
@@ -109,6 +121,7 @@ class FileStore:
             return
         target = self._file(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
+        self.unsynced.note(digest)
         temporary.rename(target)
 
     def delete(self, digest: Digest) -> None:
@@ -165,7 +178,6 @@ class FileBlobWriter:
         self._hash = hashlib.sha256()
         self._size = 0
         self.growth = Growth()
-        self.flush = Flush(stream.fileno())
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Append bytes, all of them."""
@@ -176,7 +188,6 @@ class FileBlobWriter:
             view = view[self._stream.write(view) :]
         self._size += size
         self.growth.advance(self._size)
-        self.flush.advance(self._size)
         return size
 
     def follow(self) -> "FileFollower":
@@ -188,7 +199,6 @@ class FileBlobWriter:
         digest = digests.from_hex(self._hash.hexdigest())
         check(expected, digest)
         self.growth.seal(Whole(digest, self._size))
-        self.flush.finish()
         self._publish(digest)
         self.growth.end(published=True)
         return digest, self._size

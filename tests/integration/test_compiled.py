@@ -91,6 +91,20 @@ def test_the_second_build_loads_little(workspace: Path) -> None:
     assert "up to date: 3 images" in done.stderr
 
 
+def test_after_a_power_cut_what_it_tore_is_made_anew(workspace: Path, tmp_path: Path) -> None:
+    first = build("all")
+    keep(workspace)
+    store = tmp_path / "store"
+    torn = max((store / "blobs").glob("sha256/*/*"), key=lambda path: path.stat().st_size)
+    torn.write_bytes(b"")
+    (boot,) = (store / "unsynced").iterdir()
+    boot.rename(boot.with_name("an-earlier-boot"))
+    assert not believed()
+    assert build("all") == first
+    assert torn.stat().st_size
+    assert [path.name for path in (store / "quarantine").iterdir()] == [torn.name]
+
+
 @pytest.mark.parametrize("more", [(), ("-v",)])
 def test_plain_lines_are_those_of_a_build(
     workspace: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path, more: tuple[str, ...]
