@@ -10,7 +10,6 @@ from mkbuild.cli.asking import complete_selection
 from mkbuild.cli.common import Common, common_options, take_common
 from mkbuild.cli.options import Command
 from mkbuild.cli.request import make_request
-from mkbuild.engine.loading import Loading
 from mkbuild.engine.request import BuildRequest
 
 _BARE = {"--push": "--push=", "--modifyfs": "--modifyfs=true"}
@@ -51,19 +50,17 @@ def command(selection: tuple[str, ...], **params: Any) -> int:
         return 0
     if request.behaviour.question or request.behaviour.dry_run:
         return _preview(request, common)
-    name, last = click.get_current_context().obj
-    with Loading(request, last) as loading:
-        from mkbuild.engine.build import build
-        from mkbuild.engine.evidence import Asked
+    name, last, loading = click.get_current_context().obj
+    loading.ask(request)
+    from mkbuild.engine.build import build
+    from mkbuild.engine.evidence import Asked
 
-        asked = Asked(name, common.mode, common.verbose, last) if name else None
-        if not request.behaviour.interactive:
-            return build(request, common.reporter(), asked, loading=loading)
-        from mkbuild.cli.attend import at_failure
+    asked = Asked(name, common.mode, common.verbose, last) if name else None
+    if not request.behaviour.interactive:
+        return build(request, common.reporter(), asked, loading=loading)
+    from mkbuild.cli.attend import at_failure
 
-        return at_failure(
-            common, request, lambda: build(request, common.reporter(), loading=loading)
-        )
+    return at_failure(common, request, lambda: build(request, common.reporter(), loading=loading))
 
 
 def _preview(request: BuildRequest, common: Common) -> int:

@@ -16,23 +16,6 @@ from mkbuild.frozen import frozen
 from mkbuild.progress.choose import Mode, Streams, choose
 from mkbuild.store.place import default_place
 
-FLAGS = frozenset({"-v", "--verbose", "-s", "--silent"})
-"""General options without a value; with :data:`VALUED`, what may stand before the verb."""
-VALUED = frozenset(
-    {
-        "-C",
-        "--directory",
-        "-f",
-        "--file",
-        "--progress",
-        "--storage",
-        "--log-fmt",
-        "--log-level",
-        "--log-output",
-        "--cpu-profile",
-    }
-)
-
 
 @frozen
 class Common:

@@ -10,6 +10,8 @@ TYPE_CHECKING = False  # typing costs a no-op 10 ms
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from mkbuild.engine.loading import Loading
+
 _INTERRUPTED = 130
 _USAGE = 2
 
@@ -56,6 +58,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: list[str], last: compiled.Compiled | None) -> int:
+    from mkbuild.cli.verbs import arrange
+    from mkbuild.engine.loading import Loading
+
+    builds = arrange(args)[:1] == ["build"]
+    known = last is not None and last.loads_alike(os.environ)
+    with Loading(wanted=builds and not known) as loading:
+        return _dispatch(args, last, loading)
+
+
+def _dispatch(args: list[str], last: compiled.Compiled | None, loading: "Loading") -> int:
     import click  # here: what a compiled plan answers needs none of it
 
     from mkbuild.cli.root import root
@@ -65,7 +77,7 @@ def _run(args: list[str], last: compiled.Compiled | None) -> int:
     gc.set_threshold(100_000, 20, 20)
     gc.enable()
     try:
-        asked = (compiled.name_of(args), last)
+        asked = (compiled.name_of(args), last, loading)
         status = root.main(args, prog_name="mkbuild", standalone_mode=False, obj=asked)
     except click.Abort:
         return _interrupted()

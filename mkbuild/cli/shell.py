@@ -102,7 +102,7 @@ def _last(common: Common, given: Mapping[str, Any]) -> "tuple[BuildRequest, Fail
     ``given``: parameters that take the place of that build's.
     """
     from mkbuild.cli import build
-    from mkbuild.cli.root import arrange
+    from mkbuild.cli.verbs import arrange
     from mkbuild.engine.failures import last_failure
     from mkbuild.engine.redact import HIDDEN
 

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -72,6 +73,7 @@ class Executor:
         cache: TieredCache,
         policy: Callable[[str], Policy],
         runner: Callable[[], Runner],
+        stacks: bool = True,
         scratch: Callable[[], Path],
         emit: Emit,
         follow: Callable[[str, BlobWriter], None] = lambda _label, _blob: None,
@@ -81,6 +83,7 @@ class Executor:
     ) -> None:
         """``runner`` is called when the first command must run; ``replace``: results win (-B).
 
+        ``stacks``: commands find their states as stacks of trees, not laid over this container.
         ``failures`` are those of earlier attempts; new ones are added. ``why``: what to say of
         steps when they run. ``follow`` is told of each layer of an image that is being written,
         with the label of its target.
@@ -92,6 +95,7 @@ class Executor:
         self._policy = policy
         self._make_runner = runner
         self._runner: Runner | None = None
+        self._stacks = stacks
         self._scratch = scratch
         self._emit = emit
         self._follow = follow
@@ -255,15 +259,13 @@ class Executor:
     def _perform(self, work: Work, states: tuple[StateID, ...]) -> tuple[Diff, bool]:
         action, scratch = work.action, self._scratch()
         if isinstance(action.body, RunBody):
-            with self._lock:
-                if self._runner is None:
-                    self._runner = self._make_runner()
-            result = self._runner.run(
-                action,
-                self._resolution.state,
-                scratch,
-                lambda stream, data: self._emit(StepOutput(work.key, stream, data)),
-            )
+            with self._runner_for(action) as runner:
+                result = runner.run(
+                    action,
+                    self._resolution.state,
+                    scratch,
+                    lambda stream, data: self._emit(StepOutput(work.key, stream, data)),
+                )
             return result.diff, result.lossy
         now = int(time.time())
         epoch = self._policy(action.target).epoch
@@ -274,6 +276,23 @@ class Executor:
         )
         given = self._resolver.file_inputs(action, self._resolution.state)
         return perform(action.body, self._states.index(states[0]), given, times, scratch), False
+
+    @contextmanager
+    def _runner_for(self, action: Action) -> Iterator[Runner]:
+        """Make the runner before its first command, and unpack that command's base meanwhile."""
+        with ExitStack() as stack:
+            with self._lock:
+                if self._runner is None:
+                    if self._stacks:
+                        state = self._resolution.state(action.parent)
+                        stack.enter_context(_beside(partial(self._unpack, state)))
+                    self._runner = self._make_runner()
+            yield self._runner
+
+    def _unpack(self, state: StateID) -> None:
+        # What goes wrong here goes wrong again where the trees are needed, and is told there.
+        with suppress(MkbuildError, OSError):
+            self._states.trees(state)
 
     def _hit(self, work: Work) -> Status:
         return "hit-remote" if self._source(work) else "hit-local"
@@ -353,6 +372,17 @@ class Executor:
         """Return the layers above an image's base, all steps done."""
         spans = image.layer_spans(self._resolution.state)
         return [self.layers[(before, after), kind] for before, after, _ in spans]
+
+
+@contextmanager
+def _beside(work: Callable[[], None]) -> Iterator[None]:
+    """Do some work in a thread of its own; the context ends when it has."""
+    thread = threading.Thread(target=work, name="beside")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _nobody(_blob: BlobWriter) -> None:

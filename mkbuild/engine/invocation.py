@@ -260,6 +260,7 @@ class Invocation:
             cache=self.cache,
             policy=self.planning.policy,
             runner=self.runner,
+            stacks=behaviour.sandbox != "modifyfs",
             scratch=self.session.directory,
             emit=self.session.emit,
             follow=self.early.follow,

@@ -1,75 +1,116 @@
 """A workspace loaded by a process of its own, while this one imports what builds it.
 
-Reading and checking build files takes about as long as the imports of a build, and threads of one
-interpreter cannot share either. The process is forked while there is nothing but arguments, and
-answers once, by a pipe. Where it does not answer, for whatever reason, the files are read here:
-what is wrong in them is said by one process only.
+Reading and checking build files, with all that has to be imported for it, takes as long as the
+imports of a build, and threads of one interpreter cannot share either. The process is forked before
+anything else happens; it is asked and answers once, by pipes. Where it does not answer, for
+whatever reason, the files are read here: what is wrong in them is said by one process only.
+
+Nothing heavy is imported here: this is the first that a build does.
 """
 
 import os
-import pickle
-import threading
-from contextlib import suppress
-from typing import Self
 
-from mkbuild.engine.request import BuildRequest, WorkspaceInput
-
-TYPE_CHECKING = False  # what is imported here is imported before the fork
+TYPE_CHECKING = False  # typing costs a no-op 10 ms
 if TYPE_CHECKING:
-    from mkbuild.engine.compiled import Compiled
+    from typing import NoReturn, Self
+
     from mkbuild.engine.files import DiskFiles
+    from mkbuild.engine.request import BuildRequest
     from mkbuild.engine.workspace import Selected
 
 
-class Loading:
-    """Loads the workspace of a request; used once, as a context manager."""
+_KILL = 9  # signal costs 1 ms
 
-    def __init__(self, request: BuildRequest, last: "Compiled | None" = None) -> None:
-        """Begin, unless there is nothing to read, or ``last`` holds what would come of it."""
-        self._child = self._answer = 0
-        alone = len(os.sched_getaffinity(0)) == 1 or threading.active_count() > 1
-        lone = not isinstance(request.input, WorkspaceInput)
-        if alone or lone or (last is not None and last.loads_alike(os.environ)):
+
+class Loading:
+    """Loads the workspace of one request; used once, as a context manager."""
+
+    def __init__(self, *, wanted: bool = True) -> None:
+        """Begin with what no request is needed for, where there is a processor to do it.
+
+        Only a process of a single thread is forked.
+        """
+        self._child = 0
+        self._question = self._answer = -1
+        if not wanted or len(os.sched_getaffinity(0)) == 1 or _threads() > 1:
             return
+        question, self._question = os.pipe()
         self._answer, answer = os.pipe()
-        with suppress(OSError):  # no more processes are allowed
+        try:
             self._child = os.fork()
+        except OSError:
+            pass  # no more processes are allowed: nobody will answer
+        else:
             if not self._child:
-                _load(request, answer)
+                os.close(self._question)
+                _serve(question, answer)
+        os.close(question)
         os.close(answer)
+
+    def ask(self, request: "BuildRequest") -> None:
+        """Tell what to load; once."""
+        if not self._child:
+            return
+        from mkbuild.engine.request import WorkspaceInput
+
+        if isinstance(request.input, WorkspaceInput):
+            import pickle
+
+            try:
+                with open(self._question, "wb", closefd=False) as stream:
+                    pickle.dump(request, stream)
+            except BrokenPipeError:
+                pass  # it was killed: it does not answer either
+        os.close(self._question)
+        self._question = -1
 
     def take(self, files: "DiskFiles") -> "Selected | None":
         """Return what was loaded, and tell ``files`` what was looked at; None: do it yourself."""
-        if not self._answer:
+        if not self._child:
             return None
         with open(self._answer, "rb", closefd=False) as stream:
             answer = stream.read()
         if not answer:
             return None
+        import pickle
+
         selected: Selected
         selected, looked, globs = pickle.loads(answer)  # noqa: S301 -- from our own child
         files.looked.update(looked)
         files.globs.update(globs)
         return selected
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wait for the process: it ends when nobody takes its answer."""
-        if self._answer:
-            os.close(self._answer)
+        """End the process, which has changed nothing anywhere."""
+        for descriptor in (self._question, self._answer):
+            if descriptor >= 0:
+                os.close(descriptor)
         if self._child:
+            os.kill(self._child, _KILL)
             os.waitpid(self._child, 0)
 
 
-def _load(request: BuildRequest, answer: int) -> None:
-    """Load, answer, and end the process."""
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 -- threading costs 2 ms
+
+
+def _serve(question: int, answer: int) -> "NoReturn":
+    """Load what is asked for, answer, and end the process."""
     try:
+        # Of the four milliseconds that it takes to look for plugins a build file needs none.
+        os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
+        import pickle
+
+        import mkbuild.buildfile.load  # noqa: F401 -- while the arguments are parsed
         from mkbuild.engine.files import DiskFiles
         from mkbuild.engine.workspace import open_workspace
 
+        with open(question, "rb") as stream:
+            request = pickle.load(stream)  # noqa: S301 -- from our own parent
         files = DiskFiles()
         selected = open_workspace(request, files)
         with open(answer, "wb") as stream:

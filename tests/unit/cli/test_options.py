@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from mkbuild.cli.options import Option
-from mkbuild.cli.root import VERBS, root
+from mkbuild.cli.root import root
+from mkbuild.cli.verbs import VERBS
 
 
 def commands(command: click.Command, name: str) -> list[tuple[str, click.Command]]:

@@ -1,7 +1,9 @@
 """A workspace that another process loads."""
 
 import os
+import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,8 @@ def _children() -> list[str]:
 def test_it_is_what_would_be_read_here(tmp_path: Path) -> None:
     request = _request(tmp_path)
     here, there = DiskFiles(), DiskFiles()
-    with Loading(request) as loading:
+    with Loading() as loading:
+        loading.ask(request)
         found = loading.take(there)
     assert found == open_workspace(request, here)
     assert there.looked == here.looked
@@ -49,23 +52,30 @@ def test_what_is_wrong_is_left_to_whoever_reads_it_again(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = DiskFiles()
-    with Loading(_request(tmp_path, "version: 1\nimages: {app: {contxt: app}}\n")) as loading:
+    with Loading() as loading:
+        loading.ask(_request(tmp_path, "version: 1\nimages: {app: {contxt: app}}\n"))
         assert loading.take(files) is None
     assert not files.looked
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_nobody_takes_it(tmp_path: Path) -> None:
-    with Loading(_request(tmp_path)):
+@pytest.mark.parametrize("asked", [True, False])
+def test_nobody_takes_it(tmp_path: Path, asked: bool) -> None:
+    with Loading() as loading:
         assert _children()
+        if asked:
+            loading.ask(_request(tmp_path))
     assert not _children()
 
 
-def test_where_no_process_is_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    with Loading(_request(tmp_path)) as loading:
-        assert not _children()
+@pytest.mark.usefixtures("two_processors")
+def test_a_process_that_was_killed_answers_nothing(tmp_path: Path) -> None:
+    with Loading() as loading:
+        (child,) = _children()
+        os.kill(int(child), signal.SIGKILL)
+        os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
+        loading.ask(_request(tmp_path))
         assert loading.take(DiskFiles()) is None
 
 
@@ -73,20 +83,28 @@ def test_where_no_process_is_worth_it(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_lone_dockerfile_needs_no_loading(tmp_path: Path) -> None:
     lone = DockerfileInput(context=str(tmp_path))
     request = BuildRequest(directory=str(tmp_path), storage=str(tmp_path / "store"), input=lone)
-    with Loading(request) as loading:
-        assert not _children()
+    with Loading() as loading:
+        loading.ask(request)
         assert loading.take(DiskFiles()) is None
 
 
-@pytest.mark.usefixtures("two_processors")
-def test_a_process_with_threads_is_not_forked(tmp_path: Path) -> None:
+@pytest.fixture(params=["unwanted", "one processor", "a second thread"])
+def no_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    """Something for which no process is forked; yields whether one is wanted."""
+    one = request.param == "one processor"
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0} if one else {0, 1})
     go = threading.Event()
     thread = threading.Thread(target=go.wait)
-    thread.start()
-    try:
-        with Loading(_request(tmp_path)) as loading:
-            assert not _children()
-            assert loading.take(DiskFiles()) is None
-    finally:
-        go.set()
+    if request.param == "a second thread":
+        thread.start()
+    yield request.param != "unwanted"
+    go.set()
+    if thread.ident:
         thread.join()
+
+
+def test_where_no_process_is_forked(tmp_path: Path, no_process: bool) -> None:
+    with Loading(wanted=no_process) as loading:
+        assert not _children()
+        loading.ask(_request(tmp_path))
+        assert loading.take(DiskFiles()) is None
