@@ -50,7 +50,10 @@ def build(
     ended: BaseException | None = None
     try:
         try:
-            selected = recall(asked, files) or (loading and loading.take(files))
+            selected = recall(asked, files)
+            if selected is None and loading is not None:
+                first = asked is None or asked.last is None
+                selected = loading.take(files, _prepare if first else None)
             selected = selected or open_workspace(request, files)
         finally:
             tee.emit(PhaseFinished("load", time.time() - report.started))
@@ -88,6 +91,12 @@ def build(
         reporter.close()
         report.finish(ended, lambda text: reporter.emit(Message("warning", text)))
     return 0
+
+
+def _prepare() -> None:
+    """Import what asks registries: a build that is new to the store has a base to look for."""
+    import mkbuild.registry.clients
+    import mkbuild.registry.pull  # noqa: F401
 
 
 def _check_iidfile(request: BuildRequest, labels: Sequence[str]) -> None:

@@ -9,9 +9,11 @@ Nothing heavy is imported here: this is the first that a build does.
 """
 
 import os
+import select
 
 TYPE_CHECKING = False  # typing costs a no-op 10 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn, Self
 
     from mkbuild.engine.files import DiskFiles
@@ -64,10 +66,17 @@ class Loading:
         os.close(self._question)
         self._question = -1
 
-    def take(self, files: "DiskFiles") -> "Selected | None":
-        """Return what was loaded, and tell ``files`` what was looked at; None: do it yourself."""
+    def take(
+        self, files: "DiskFiles", meanwhile: "Callable[[], None] | None" = None
+    ) -> "Selected | None":
+        """Return what was loaded, and tell ``files`` what was looked at; None: do it yourself.
+
+        ``meanwhile`` is called where the answer is not there yet.
+        """
         if not self._child:
             return None
+        if meanwhile is not None and not select.select([self._answer], [], [], 0)[0]:
+            meanwhile()
         with open(self._answer, "rb", closefd=False) as stream:
             answer = stream.read()
         if not answer:

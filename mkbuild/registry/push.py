@@ -69,6 +69,8 @@ class Pusher:
         self._gates: dict[tuple[str, Digest], threading.Lock] = defaultdict(threading.Lock)
         self._moved: dict[tuple[str, str, Digest], Moved] = {}
         """How blobs went that were on their way early."""
+        self._lacking: set[tuple[str, str]] = set()
+        """Repositories that lacked a layer: those built upon it are not asked for."""
 
     def is_current(self, reference: Reference, digest: Digest) -> bool:
         """Whether a tag stands for a digest already: one HEAD."""
@@ -101,7 +103,11 @@ class Pusher:
                 raise CancelledError("the layer was given up")
             whole = found
             descriptor = Descriptor("application/octet-stream", whole.digest, whole.size)
-            moved = self._blob(client, reference, descriptor, BlobSource(self._store))
+            place = (reference.registry, reference.repository)
+            source = BlobSource(self._store, new=place in self._lacking)
+            moved = self._blob(client, reference, descriptor, source)
+            if moved is Moved.UPLOADED:
+                self._lacking.add(place)
         self._moved[reference.registry, reference.repository, whole.digest] = moved
 
     def push(self, reference: Reference, image: PushImage) -> Pushed:

@@ -17,6 +17,7 @@ from mkbuild.registry.push import Pusher, PushImage
 from mkbuild.store.memory import MemoryBlobStore
 from tests.support import faults
 from tests.support.command import Mkbuild, registries
+from tests.support.counting import counting_proxy
 from tests.support.faults import FakeRegistry
 from tests.support.registry import RealRegistry, get
 
@@ -74,6 +75,27 @@ def test_what_is_there_is_not_sent_again(
     pushed = to.push(name, PushImage(write(store, data, to, name)))
     assert (pushed.uploaded, pushed.existed) == (0, 2)
     assert uploads(registry, name.repository) == []
+
+
+def test_a_repository_that_lacked_a_layer_is_not_asked_for_the_next(
+    registry: RealRegistry, tmp_path: Path
+) -> None:
+    store = MemoryBlobStore()
+    with counting_proxy(registry.port) as counter:
+        name = parse(f"{counter.address}/early/chain:1")
+        to = pusher(tmp_path, store)
+        for number in range(3):
+            image = write(store, b"%d" % number, to, name)
+            path = f"/v2/{name.repository}/blobs/{image.layers[0].digest}"
+            assert get(registry, path) == (200, b"%d" % number)
+        asked = [line for line in counter.requests if line.startswith("HEAD")]
+        assert len(asked) == 1
+        # One that was there says nothing of the next.
+        again = pusher(tmp_path, store)
+        for number in range(3):
+            write(store, b"%d" % number, again, name)
+        asked = [line for line in counter.requests if line.startswith("HEAD")]
+        assert len(asked) == 1 + 3
 
 
 @pytest.mark.parametrize("data", [BIG, SMALL], ids=["big", "small"])

@@ -48,6 +48,20 @@ def test_it_is_what_would_be_read_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_processors")
+def test_what_is_done_meanwhile(tmp_path: Path) -> None:
+    called: list[bool] = []
+    with Loading() as loading:
+
+        def ask() -> None:
+            called.append(True)
+            loading.ask(_request(tmp_path))
+
+        # Before it is asked it has no answer.
+        assert loading.take(DiskFiles(), ask) is not None
+    assert called
+
+
+@pytest.mark.usefixtures("two_processors")
 def test_what_is_wrong_is_left_to_whoever_reads_it_again(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
