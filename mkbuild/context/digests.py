@@ -78,6 +78,7 @@ class FileDigests:
         self._clock = clock
         self._usable = True
         self._attributes: dict[_Identity, bytes] = {}
+        self._unsettled: set[_Identity] = set()
         self._kept: dict[bytes, bytes] = {}
         self._room = _KEPT
         self.files_read = 0
@@ -103,6 +104,9 @@ class FileDigests:
             began = self._clock()
             fresh = self._hash(unknown)
             self.files_read += len(unknown)
+            self._unsettled.update(
+                which for which, file in unknown.items() if not is_settled(file.status, began)
+            )
             self._remember(unknown, fresh, began)
             known.update(fresh)
         self._attributes.update((i, h.attributes) for i, h in known.items() if h.attributes)
@@ -111,6 +115,10 @@ class FileDigests:
     def kept(self, digest: bytes) -> bytes | None:
         """Return the bytes of a file that was read and hashed here, where they were kept."""
         return self._kept.get(digest)
+
+    def has_settled(self, status: os.stat_result) -> bool:
+        """Whether a file that :meth:`digests` was asked for can't change and keep this status."""
+        return not self._unsettled or _identity(status) not in self._unsettled
 
     def attributes(self, status: os.stat_result) -> bytes:
         """Return the attributes of a file that is not empty, after :meth:`digests` of it."""
@@ -179,7 +187,7 @@ class FileDigests:
         rows = [
             (_signed(which[0]), *which[1:], *hashed[which], today)
             for which, file in files.items()
-            if is_settled(file.status, began)
+            if which not in self._unsettled
         ]
         try:
             self._database.write(

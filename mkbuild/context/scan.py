@@ -16,11 +16,14 @@ from mkbuild.context.digests import EMPTY, FileDigests, FileToHash, read_attribu
 from mkbuild.context.ignore import Ignore, MatchInfo
 from mkbuild.errors import UserError
 from mkbuild.filesystem import toc
+from mkbuild.filesystem.diff import Settled, Source
 from mkbuild.filesystem.index import ROOT, Index, Located
 from mkbuild.filesystem.toc import Entry
 from mkbuild.frozen import frozen
 
 ORIGIN = "context"
+_LARGE = 1 << 18
+"""Bytes from which hashing a file once more takes longer than asking whether it is the same."""
 
 
 class Status(NamedTuple):
@@ -76,9 +79,17 @@ class ContextTree:
         """Return where a file's bytes are."""
         return self._place(file.entry.path)
 
-    def kept(self, file: Located) -> bytes | None:
-        """Return a file's bytes, where they were read for its digest and kept."""
-        return self._digests.kept(self._known.get(file.entry.path, b""))
+    def content(self, file: Located) -> Source:
+        """Return a file's bytes, or where they are, after :meth:`digests` of it."""
+        path = file.entry.path
+        kept = self._digests.kept(self._known.get(path, b""))
+        if kept is not None:
+            return kept
+        status = self._statuses[path]
+        if status.st_size < _LARGE or not self._digests.has_settled(status):
+            return self._place(path)
+        times = status.st_mtime_ns, status.st_ctime_ns
+        return Settled(self._place(path), (status.st_dev, status.st_ino, status.st_size, *times))
 
     def _place(self, path: str) -> str:
         return self._places.get(path) or f"{self.root}/{path}"

@@ -69,11 +69,10 @@ class _Group:
 
     def content(self, located: Located) -> tuple[bytes, Source]:
         """Return a file's digest and the place of its bytes."""
-        path = located.entry.path
-        if self.tree is None:
+        path, tree = located.entry.path, self.tree
+        if tree is None:
             return self.selection.contents[path], self.inline[path]
-        kept = self.tree.kept(located) if isinstance(self.tree, ContextTree) else None
-        source = self.tree.source(located) if kept is None else kept
+        source = tree.content(located) if isinstance(tree, ContextTree) else tree.source(located)
         return self.selection.contents[path], source
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mkbuild.errors import ArchiveError, StepError
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.diff import ContentOf, Diff, DiffBuilder, Source
+from mkbuild.filesystem.diff import ContentOf, Diff, DiffBuilder, Settled, Source
 from mkbuild.filesystem.index import Index
 from mkbuild.filesystem.toc import Entry
 
@@ -156,7 +156,8 @@ class Placer:
 
 def _read(entry: Entry, source: Source) -> bytes:
     """Read what is kept in the state itself (/etc/passwd): small, and of the digest expected."""
-    data = Path(source).read_bytes() if isinstance(source, str) else source
+    path = source.path if isinstance(source, Settled) else source
+    data = path if isinstance(path, bytes) else Path(path).read_bytes()
     if hashlib.sha256(data).digest() != entry.content:
         raise StepError(f"what becomes /{entry.path} changed while it was being read")
     return data

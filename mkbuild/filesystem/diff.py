@@ -7,14 +7,28 @@ mtime: so the same change is the same diff, whichever sandbox or copy made it.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.filesystem.toc import Entry, Toc
 from mkbuild.frozen import frozen
 
-Source: TypeAlias = str | bytes
+Identity: TypeAlias = tuple[int, int, int, int, int]
+"""Device, inode, size, mtime and ctime (ns) of a file."""
+
+
+class Settled(NamedTuple):
+    """A file whose bytes are those that were hashed for as long as it has this identity.
+
+    That is: any change from then on gives it another ctime.
+    """
+
+    path: str
+    identity: Identity
+
+
+Source: TypeAlias = str | bytes | Settled
 """Where a regular file's bytes are: the path of a file on this machine, or the bytes themselves.
 
 No :class:`pathlib.Path`: there are as many as files, and each would cost what reading it costs.

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from mkbuild.errors import StepError
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.diff import Diff, Source
+from mkbuild.filesystem.diff import Diff, Identity, Settled, Source
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot import contents
 
@@ -41,8 +41,8 @@ _END = bytes(1024)
 def stream(diff: Diff) -> Iterator[bytes]:
     """Yield the tar of a diff in pieces of any size (small ones are joined).
 
-    Every regular file is hashed as it is read: raises StepError where its bytes are not those the
-    TOC names, or where it is gone. Files are read a megabyte at a time.
+    Raises StepError where a regular file's bytes are not those the TOC names, or where it is gone.
+    Files are read a megabyte at a time.
     """
     parts: list[bytes] = []
     length = 0
@@ -179,7 +179,7 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def content(entry: Entry, sources: Mapping[bytes, Source]) -> Iterable[bytes]:
-    """Return a regular file's bytes, hashed as they are read: in one piece where it is small.
+    """Return a regular file's bytes, in one piece where it is small.
 
     Raises StepError where they are not those that its entry names, or are gone.
     """
@@ -191,51 +191,73 @@ def content(entry: Entry, sources: Mapping[bytes, Source]) -> Iterable[bytes]:
     if isinstance(source, bytes):
         # As they were when they were hashed: nobody can change them.
         return (source,)
-    if entry.size >= _SMALL:
-        return _pieces(entry, source)
-    data = _read(entry, source)
-    if hashlib.sha256(data).digest() != entry.content:
-        raise _changed(entry, source)
-    return (data,)
+    identity = source.identity if isinstance(source, Settled) else None
+    reading = _Reading(entry, source.path if isinstance(source, Settled) else source, identity)
+    return reading.pieces() if entry.size >= _SMALL else (reading.whole(),)
 
 
-def _read(entry: Entry, source: str) -> bytes:
-    """Read a small file, and a byte more where it has grown."""
-    try:
-        fd = contents.open_file(source)
+class _Reading:
+    """A file being read, which has to be what its entry says: by its identity, else by its bytes.
+
+    To hash a large file once more takes as long as to compress a quarter of it.
+    """
+
+    def __init__(self, entry: Entry, path: str, identity: Identity | None) -> None:
+        self._entry = entry
+        self._path = path
+        self._identity = identity
+
+    def whole(self) -> bytes:
+        """Read a small file, and a byte more where it has grown."""
+        size = self._entry.size
         try:
-            data = os.read(fd, entry.size + 1)
-            # Some filesystems (FUSE) give less than there is.
-            while len(data) < entry.size and (more := os.read(fd, entry.size + 1 - len(data))):
-                data += more
+            fd = contents.open_file(self._path)
+            try:
+                data = os.read(fd, size + 1)
+                # Some filesystems (FUSE) give less than there is.
+                while len(data) < size and (more := os.read(fd, size + 1 - len(data))):
+                    data += more
+                stands = self._stands(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise self._changed() from error
+        if not stands and hashlib.sha256(data).digest() != self._entry.content:
+            raise self._changed()
+        return data
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what a large file holds; whoever takes the last piece knows that all were right."""
+        try:
+            fd = contents.open_file(self._path)
+        except OSError as error:
+            raise self._changed() from error
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise self._changed()
+            hashed = None if self._stands(fd) else hashlib.sha256()
+            left = self._entry.size
+            for piece in contents.pieces(os.dup(fd), left):
+                if hashed is not None:
+                    hashed.update(piece)
+                left -= len(piece)
+                if left < 0:
+                    break
+                yield piece
+            right = self._stands(fd) if hashed is None else hashed.digest() == self._entry.content
+            if left or not right:
+                raise self._changed()
         finally:
             os.close(fd)
-    except OSError as error:
-        raise _changed(entry, source) from error
-    return data
 
+    def _stands(self, fd: int) -> bool:
+        """Whether the file is known to be what was hashed."""
+        if self._identity is None:
+            return False
+        now = os.fstat(fd)
+        found = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        return found == self._identity
 
-def _pieces(entry: Entry, source: str) -> Iterator[bytes]:
-    try:
-        fd = contents.open_file(source)
-    except OSError as error:
-        raise _changed(entry, source) from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise _changed(entry, source)
-    hashed = hashlib.sha256()
-    left = entry.size
-    for piece in contents.pieces(fd, entry.size):
-        hashed.update(piece)
-        left -= len(piece)
-        if left < 0:
-            break
-        yield piece
-    if left or hashed.digest() != entry.content:
-        raise _changed(entry, source)
-
-
-def _changed(entry: Entry, source: Source) -> StepError:
-    place = "" if isinstance(source, bytes) else f" ({source})"
-    message = f"/{entry.path}{place} changed while it was built from"
-    return StepError(message, hint="run the build again once nothing writes to it")
+    def _changed(self) -> StepError:
+        message = f"/{self._entry.path} ({self._path}) changed while it was built from"
+        return StepError(message, hint="run the build again once nothing writes to it")

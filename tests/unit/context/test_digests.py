@@ -92,6 +92,14 @@ def test_no_change_after_a_trusted_reading_can_have_the_same_timestamps(
         assert later_stamp > stamp
 
 
+def test_what_was_changed_just_now_has_not_settled(tmp_path: Path, file: Path) -> None:
+    status = file.lstat()
+    for now, settles in ((status.st_ctime_ns + 1, False), (settled(file), True)):
+        digests = make(tmp_path, now)
+        digests.digests([lstat(file)])
+        assert digests.has_settled(status) == settles
+
+
 def test_small_files_that_were_read_are_kept(tmp_path: Path) -> None:
     small, big = tmp_path / "small", tmp_path / "big"
     small.write_bytes(b"before")

@@ -8,6 +8,7 @@ import pytest
 
 from mkbuild.errors import StepError
 from mkbuild.filesystem import toc
+from mkbuild.filesystem.diff import Settled
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot import tarwriter
 from tests.support.trees import diff, directory, file
@@ -146,3 +147,47 @@ def test_large_files_are_streamed(tmp_path: Path) -> None:
         member = archive.extractfile("f")
         assert member is not None
         assert member.read() == data
+
+
+def _settled(path: Path) -> Settled:
+    found = path.stat()
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return Settled(str(path), (found.st_dev, found.st_ino, found.st_size, *times))
+
+
+@pytest.mark.parametrize("size", [5, 2 << 20], ids=["small", "large"])
+def test_a_file_that_is_known_to_stand_is_not_hashed_again(tmp_path: Path, size: int) -> None:
+    data, path = os.urandom(size), tmp_path / "f"
+    path.write_bytes(data)
+    # That it is taken for what it is not shows that nobody hashed it.
+    made = diff([file("f", bytes(size))])
+    sources = {hashlib.sha256(bytes(size)).digest(): _settled(path)}
+    assert b"".join(tarwriter.content(made.toc.entries[0], sources)) == data
+
+
+@pytest.mark.parametrize("size", [5, 2 << 20], ids=["small", "large"])
+def test_one_that_does_not_stand_is_hashed(tmp_path: Path, size: int) -> None:
+    data, path = os.urandom(size), tmp_path / "f"
+    path.write_bytes(data)
+    made = diff([file("f", data)])
+    source = _settled(path)
+    sources = {hashlib.sha256(data).digest(): source._replace(identity=(0, 0, 0, 0, 0))}
+    assert b"".join(tarwriter.content(made.toc.entries[0], sources)) == data
+    path.write_bytes(os.urandom(size))
+    with pytest.raises(StepError, match="changed while it was built from"):
+        list(tarwriter.content(made.toc.entries[0], sources))
+
+
+def test_one_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    data, path = os.urandom(3 << 20), tmp_path / "f"
+    path.write_bytes(data)
+    made = diff([file("f", data)])
+    sources = {hashlib.sha256(data).digest(): _settled(path)}
+    pieces = iter(tarwriter.content(made.toc.entries[0], sources))
+    assert next(pieces)
+    with path.open("r+b") as stream:
+        stream.seek(2 << 20)
+        stream.write(b"other")
+    os.utime(path, ns=(1, 1))  # another ctime, however coarse the clock
+    with pytest.raises(StepError, match="changed while it was built from"):
+        list(pieces)
