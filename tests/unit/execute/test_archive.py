@@ -19,7 +19,7 @@ from mkbuild.errors import ArchiveError, MkbuildError
 from mkbuild.execute import archive
 from mkbuild.execute.filestep import Inputs, Times, key_part, perform
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.diff import Diff
+from mkbuild.filesystem.diff import Diff, Settled
 from mkbuild.filesystem.index import Index, Located
 from mkbuild.location import Location
 from mkbuild.plan.actions import AddStep
@@ -289,6 +289,7 @@ def test_contents_are_kept_by_number(add: Add, tmp_path: Path) -> None:
     diff = add(tar(member("../../evil", text="x" * 20000), member("small", text="s")))
     assert sorted(path.name for path in (tmp_path / "scratch").iterdir()) == ["1"]
     for digest, source in diff.sources.items():
+        assert not isinstance(source, Settled)
         data = Path(source).read_bytes() if isinstance(source, str) else source
         assert hashlib.sha256(data).digest() == digest
 
