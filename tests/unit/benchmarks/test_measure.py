@@ -1,5 +1,8 @@
 import os
+import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -40,9 +43,36 @@ def test_a_daemon_counts(tmp_path: Path) -> None:
     assert daemon_cpu(None) == 0
 
 
-def test_descendants() -> None:
-    parents = {1: 0, 2: 1, 3: 2, 4: 3, 5: 1, 6: 99}
-    assert descendants({2, 6}, parents) == {2, 3, 4, 6}
+def test_descendants(tmp_path: Path) -> None:
+    """Children of any thread count, theirs too, and none that has ended."""
+    sleep = "import sys; sys.stdin.read()"
+    tell = "print(os.getpid(), child.pid, flush=True); sys.stdin.read()"
+    start = f"child = subprocess.Popen([sys.executable, '-c', {sleep!r}])"
+    code = f"import os, subprocess, sys\n{start}\n{tell}"
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin() -> None:
+        argv = [sys.executable, "-c", code]
+        begun.append(subprocess.Popen(argv, stdin=-1, stdout=-1, text=True, cwd=tmp_path))
+        go.wait()
+
+    go = threading.Event()
+    thread = threading.Thread(target=begin)
+    thread.start()
+    try:
+        while not begun:
+            time.sleep(0.001)
+        (process,) = begun
+        assert process.stdout is not None
+        family = {int(pid) for pid in process.stdout.readline().split()}
+        assert len(family) == 2
+        assert descendants({process.pid}) == family
+        assert family < descendants({os.getpid()})
+        process.communicate("")
+        assert not family & descendants({os.getpid()})
+    finally:
+        go.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(
