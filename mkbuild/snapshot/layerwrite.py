@@ -121,10 +121,11 @@ def write_layer(  # noqa: PLR0913 -- what a layer is made of, and who takes part
 
 def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Cut a stream into blocks of equal size, the last one shorter."""
-    parts: list[bytes] = []
+    parts: list[bytes | memoryview] = []
     length = 0
     for piece in pieces:
-        rest = piece
+        # A view: to cut a megabyte off would copy it once more.
+        rest: bytes | memoryview = piece if length + len(piece) < BLOCK else memoryview(piece)
         while length + len(rest) >= BLOCK:
             cut = BLOCK - length
             parts.append(rest[:cut])
