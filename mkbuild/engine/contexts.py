@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
 from pathlib import Path
 
 from mkbuild import digest as digests
@@ -12,6 +13,7 @@ from mkbuild.context.scan import ContextTree, View, scan
 from mkbuild.digest import Digest
 from mkbuild.engine.walks import Identity, Walk, identity
 from mkbuild.errors import BuildFileError, StepError, UserError
+from mkbuild.execute.select import Filters, Selection
 from mkbuild.frozen import frozen
 from mkbuild.plan.actions import CONTEXT, ContextInput
 from mkbuild.store.reading import MAX_BYTES, read_limited
@@ -19,11 +21,12 @@ from mkbuild.store.reading import MAX_BYTES, read_limited
 
 @frozen
 class Context:
-    """A context that has been walked, and what its .dockerignore leaves out."""
+    """A context that has been walked, what its .dockerignore leaves out, and what steps select."""
 
     directory: Path
     tree: ContextTree
     ignore: Ignore | None
+    selections: dict[tuple[tuple[str, ...], Filters], Selection] = field(default_factory=dict)
 
 
 Which = tuple[str, str]

@@ -79,9 +79,7 @@ class Publisher:
             return []
         try:
             self.resume()
-            current = _side_by_side(
-                lambda w: self._pusher.is_current(w[0], w[1].document.digest), wanted
-            )
+            current = _side_by_side(lambda w: self._is_current(*w), wanted)
             moving = [w for w, there in zip(wanted, current, strict=True) if not there]
             _side_by_side(lambda w: self._push(*w), moving)
             self._move(moving)
@@ -97,6 +95,10 @@ class Publisher:
         for event in found:
             self._emit(event)
         return found
+
+    def _is_current(self, name: Reference, publication: Publication) -> bool:
+        layers = [layer.digest for image in publication.manifests for layer in image.layers]
+        return self._pusher.is_current(name, publication.document.digest, layers)
 
     def _push(self, name: Reference, publication: Publication) -> None:
         from mkbuild.registry.push import PushImage

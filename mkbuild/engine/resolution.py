@@ -263,4 +263,9 @@ class Resolver:
     ) -> Inputs:
         context = self._contexts.get(source)
         ignored = context.ignore.excluded if context.ignore is not None else None
-        return Inputs(tree=context.tree, remotes=remotes or {}, ignored=ignored)
+        return Inputs(
+            tree=context.tree,
+            remotes=remotes or {},
+            ignored=ignored,
+            selections=context.selections,
+        )

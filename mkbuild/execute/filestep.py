@@ -44,13 +44,15 @@ class Inputs:
     the context is left out by its .dockerignore; only asked to explain a missing source.
     ``parent``: the files of the parent's state, needed where the base's index does not tell their
     contents; asked where one looks like what is put in its place, where /etc/passwd is a symlink,
-    and where an archive links to one of them.
+    and where an archive links to one of them. ``selections``: what is selected of ``tree`` is kept
+    there, and taken from there: a step's key asks for it, and then the step.
     """
 
     tree: SourceTree | None = None
     remotes: Mapping[str, SourceTree] = field(default_factory=dict)
     ignored: Callable[[str], bool] | None = None
     parent: SourceTree | None = None
+    selections: dict[tuple[tuple[str, ...], Filters], Selection] = field(default_factory=dict)
 
 
 @frozen
@@ -280,7 +282,10 @@ def _local(step: CopyStep | AddStep, sources: list[str], inputs: Inputs) -> _Gro
     context = step.context if isinstance(step, CopyStep) else True
     parents = isinstance(step, CopyStep) and step.parents
     explain = missing.Missing(inputs.ignored if context else None, context=context)
-    selection = select(tree, sources, Filters(step.exclude, parents), explain)
+    wanted = tuple(sources), Filters(step.exclude, parents)
+    selection = inputs.selections.get(wanted)
+    if selection is None:
+        selection = inputs.selections[wanted] = select(tree, *wanted, explain)
     if isinstance(step, CopyStep) and step.archive and isinstance(tree, ContextTree):
         selection = _owned(selection, tree)
     unpack = isinstance(step, AddStep) and step.unpack is not False

@@ -72,8 +72,17 @@ class Pusher:
         self._lacking: set[tuple[str, str]] = set()
         """Repositories that lacked a layer: those built upon it are not asked for."""
 
-    def is_current(self, reference: Reference, digest: Digest) -> bool:
-        """Whether a tag stands for a digest already: one HEAD."""
+    def is_current(
+        self, reference: Reference, digest: Digest, layers: Iterable[Digest] = ()
+    ) -> bool:
+        """Whether a tag stands for a digest already: one HEAD.
+
+        ``layers``: of what has that digest. Where the repository lacked one of them a moment ago
+        nobody is asked: no tag of it stood for what holds that one.
+        """
+        place = (reference.registry, reference.repository)
+        if any(self._moved.get((*place, layer)) is Moved.UPLOADED for layer in layers):
+            return False
         client = self._clients.get(reference.registry, reference.repository)
         found = client.head(reference.repository, reference.tag)
         return found is not None and found.digest == digest

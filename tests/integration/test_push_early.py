@@ -99,6 +99,25 @@ def test_a_repository_that_lacked_a_layer_is_not_asked_for_the_next(
 
 
 @pytest.mark.parametrize("data", [BIG, SMALL], ids=["big", "small"])
+def test_no_tag_stands_for_an_image_whose_layer_was_lacking(
+    registry: RealRegistry, tmp_path: Path, data: bytes
+) -> None:
+    store = MemoryBlobStore()
+    with counting_proxy(registry.port) as counter:
+        name = parse(f"{counter.address}/early/lacking{len(data)}:1")
+        to = pusher(tmp_path, store)
+        image = write(store, data + b"lacking", to, name)
+        layers = [layer.digest for layer in image.layers]
+        asked = len(counter.requests)
+        assert not to.is_current(name, image.digest, layers)
+        assert len(counter.requests) == asked
+        to.push(name, PushImage(image))
+        to.move(name, image)
+        # Once it is pushed that is no reason any more.
+        assert to.is_current(name, image.digest, layers)
+
+
+@pytest.mark.parametrize("data", [BIG, SMALL], ids=["big", "small"])
 def test_a_layer_that_is_given_up(registry: RealRegistry, tmp_path: Path, data: bytes) -> None:
     store = MemoryBlobStore()
     name = parse(f"{registry.address}/early/up{len(data)}:1")

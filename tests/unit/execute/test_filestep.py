@@ -8,6 +8,7 @@ from mkbuild.context.digests import FileDigests
 from mkbuild.context.scan import scan
 from mkbuild.errors import DockerfileError, StepError
 from mkbuild.execute.filestep import Inputs, Times, key_part, perform, remote_sources
+from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index
 from mkbuild.location import Location
 from mkbuild.plan.actions import AddStep, CopyStep, WorkdirStep
@@ -171,3 +172,19 @@ def test_what_was_hashed_is_what_is_copied(tmp_path: Path) -> None:
     diff = perform(step, Index(), given, Times(1), tmp_path)
     assert list(diff.sources.values()) == [b"before"]
     digests.close()
+
+
+def test_a_step_takes_what_its_key_selected() -> None:
+    tree = Tree(directory("d"), file("d/x", b"x"), file("d/y", b"y"))
+    inputs = Inputs(tree)
+    every = replace(STEP, sources=("d",), dest="/dest")
+    some = replace(every, exclude=("y",))
+    assert key_part(every, inputs) != key_part(some, inputs)
+    kept = dict(inputs.selections)
+    assert len(kept) == 2
+    for step, names in ((every, {"d/x", "d/y"}), (some, {"d/x"})):
+        diff = perform(step, Index(), inputs, Times(created=1), Path("/nonexistent"))
+        found = {entry.path for entry in diff.toc.entries if entry.type == toc.FILE}
+        assert found == {f"dest/{name[2:]}" for name in names}
+    assert inputs.selections.keys() == kept.keys()
+    assert all(inputs.selections[wanted] is selection for wanted, selection in kept.items())
