@@ -5,12 +5,16 @@ import hashlib
 import json
 import os
 import stat
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from mkbuild import digest as digests
+from mkbuild.context.beside import SLOT, Answer, Asked, Beside
 from mkbuild.errors import StepError
 from mkbuild.store.database import Database
 
@@ -37,6 +41,12 @@ _COARSE_GRAIN = 2 * _SECOND
 _REFRESH_DAYS, _FORGET_DAYS = 7, 60
 _BIG = 1 << 17
 """Bytes from which reading a file in another thread saves more than it costs."""
+_MANY = 200
+"""Small files for which another process pays."""
+_BATCH = 100
+"""Files that it is given at once: some milliseconds' worth."""
+_PATH = 300
+"""Bytes of a path above which fewer are given."""
 _KEPT = 96 << 20
 """Bytes of small files that are kept, so that a layer's writer need not read them again."""
 
@@ -81,12 +91,15 @@ class FileDigests:
         self._unsettled: set[_Identity] = set()
         self._kept: dict[bytes, bytes] = {}
         self._room = _KEPT
+        self._beside: Beside | None = None
+        self._hashing = threading.Lock()
         self.files_read = 0
         """How many files were read, since their digests were not known."""
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and end the process that read files."""
         self._database.close()
+        self._end_beside()
 
     def digests(self, files: Sequence[FileToHash]) -> list[bytes]:
         """Return the digests of files, in their order.
@@ -125,27 +138,77 @@ class FileDigests:
         return self._attributes.get(_identity(status), b"") if self._attributes else b""
 
     def _hash(self, files: Mapping[_Identity, FileToHash]) -> dict[_Identity, Hashed]:
-        """Read files: big ones in threads of their own, the others in this one meanwhile."""
+        """Read files: big ones in threads of their own, many small ones in two processes."""
         big = [which for which in files if which[_SIZE] >= _BIG]
         threads = min(os.cpu_count() or 1, 8)
+        found: dict[_Identity, Hashed] = {}
+        if len(files) - len(big) >= _MANY and self._hashing.acquire(blocking=False):
+            try:
+                found = self._hash_beside({w: f for w, f in files.items() if w[_SIZE] < _BIG})
+            except BaseException:
+                self._end_beside()  # what it has still to answer nobody is to take for an answer
+                raise
+            finally:
+                self._hashing.release()
+            files = {which: files[which] for which in big}
         if len(big) < 2 or threads < 2:  # noqa: PLR2004 -- nothing beside
-            return {which: self._hash_one(which, file) for which, file in files.items()}
+            found.update((which, self._hash_one(which, file)) for which, file in files.items())
+            return found
         from concurrent.futures import ThreadPoolExecutor  # a no-op reads nothing
 
         with ThreadPoolExecutor(threads) as pool:
             begun = {which: pool.submit(self._hash_one, which, files[which]) for which in big}
-            return {
-                which: begun[which].result() if which in begun else self._hash_one(which, file)
-                for which, file in files.items()
-            }
+            for which, file in files.items():
+                one = begun[which].result() if which in begun else self._hash_one(which, file)
+                found[which] = one
+        return found
+
+    def _hash_beside(self, files: Mapping[_Identity, FileToHash]) -> dict[_Identity, Hashed]:
+        """Read small files from the front, while another process does from the back."""
+        found: dict[_Identity, Hashed] = {}
+        todo = deque(_batches(files))
+        beside = self._helper()
+        while todo or (beside is not None and beside.has_work):
+            while beside is not None and beside.is_free and len(todo) > 1:
+                beside.send(todo.pop())
+            if todo:
+                for which, _ in todo.popleft():
+                    found[which] = self._hash_one(which, files[which])
+            while beside is not None and beside.has_work:
+                taken = beside.take(wait=not todo)
+                if taken is None:
+                    break
+                for (which, _), answer in zip(*taken, strict=True):
+                    if answer is None:
+                        found[which] = self._hash_one(which, files[which])
+                    else:
+                        digest, data = answer
+                        found[which] = Hashed(digest, b"")
+                        self._keep(digest, data)
+        return found
+
+    def _helper(self) -> Beside | None:
+        """Return the process beside this one, where there may be one."""
+        if self._beside is None and len(os.sched_getaffinity(0)) > 1 and _threads() == 1:
+            with suppress(OSError):  # no more processes are allowed
+                self._beside = Beside(_read_beside)
+        return self._beside
+
+    def _end_beside(self) -> None:
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = None
 
     def _hash_one(self, which: _Identity, file: FileToHash) -> Hashed:
         hashed, data = _read(which, file.path)
+        self._keep(hashed.digest, data)
+        return hashed
+
+    def _keep(self, digest: bytes, data: bytes | None) -> None:
         if data is not None and self._room >= len(data):
             # Threads may both find the last room: some bytes more, and no harm.
             self._room -= len(data)
-            self._kept[hashed.digest] = data
-        return hashed
+            self._kept[digest] = data
 
     def _recall(self, wanted: Iterable[_Identity]) -> dict[_Identity, Hashed]:
         by_device: dict[int, list[int]] = {}
@@ -203,6 +266,35 @@ class FileDigests:
     def _give_up(self, error: OSError) -> None:
         self._usable = False
         self._warn(f"file digests are not remembered: {error}")
+
+
+def _batches(files: Mapping[_Identity, FileToHash]) -> Iterator[list[Asked]]:
+    """Cut files into batches whose bytes fit into an answer."""
+    batch: list[Asked] = []
+    size = 0
+    for which, file in files.items():
+        path = os.fsencode(file.path)
+        # Long paths count as well: a socket has to hold all of a batch.
+        cost = max(which[_SIZE], SLOT // _BATCH * len(path) // _PATH)
+        if len(batch) == _BATCH or size + cost > SLOT:
+            yield batch
+            batch, size = [], 0
+        batch.append((which, path))
+        size += cost
+    if batch:
+        yield batch
+
+
+def _read_beside(which: _Identity, path: bytes) -> Answer | None:
+    try:
+        hashed, data = _read(which, os.fsdecode(path))
+    except StepError:
+        return None  # said by the process that builds
+    return None if hashed.attributes else (hashed.digest, data)
+
+
+def _threads() -> int:
+    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 -- of this process
 
 
 def is_settled(status: os.stat_result, now: int) -> bool:

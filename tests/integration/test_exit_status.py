@@ -164,7 +164,7 @@ def test_7_published() -> None:
 def test_37_internal(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def planted(*given: object) -> int:
+    def planted(*given: object, **_named: object) -> int:
         return len(given) // 0
 
     monkeypatch.setattr("mkbuild.engine.build.build", planted)

@@ -8,17 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from mkbuild.engine import loading as loading_module
 from mkbuild.engine.files import DiskFiles
 from mkbuild.engine.loading import Loading
 from mkbuild.engine.request import BuildRequest, DockerfileInput, WorkspaceInput
 from mkbuild.engine.workspace import open_workspace
+from tests.support.children import Children, children_since
 
 TEXT = "version: 1\nimages: {app: {context: app}, lib: {context: lib}}\n"
 
 
 @pytest.fixture
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork whatever else there is: other tests' servers have threads."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(loading_module, "_threads", lambda: 1)
 
 
 def _request(directory: Path, text: str = TEXT) -> BuildRequest:
@@ -30,12 +34,13 @@ def _request(directory: Path, text: str = TEXT) -> BuildRequest:
     )
 
 
-def _children() -> list[str]:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+@pytest.fixture
+def children() -> Children:
+    return children_since()
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_it_is_what_would_be_read_here(tmp_path: Path) -> None:
+def test_it_is_what_would_be_read_here(tmp_path: Path, children: Children) -> None:
     request = _request(tmp_path)
     here, there = DiskFiles(), DiskFiles()
     with Loading() as loading:
@@ -44,7 +49,7 @@ def test_it_is_what_would_be_read_here(tmp_path: Path) -> None:
     assert found == open_workspace(request, here)
     assert there.looked == here.looked
     assert there.globs == here.globs
-    assert not _children()
+    assert not children()
 
 
 @pytest.mark.usefixtures("two_processors")
@@ -75,20 +80,20 @@ def test_what_is_wrong_is_left_to_whoever_reads_it_again(
 
 @pytest.mark.usefixtures("two_processors")
 @pytest.mark.parametrize("asked", [True, False])
-def test_nobody_takes_it(tmp_path: Path, asked: bool) -> None:
+def test_nobody_takes_it(tmp_path: Path, asked: bool, children: Children) -> None:
     with Loading() as loading:
-        assert _children()
+        assert children()
         if asked:
             loading.ask(_request(tmp_path))
-    assert not _children()
+    assert not children()
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_a_process_that_was_killed_answers_nothing(tmp_path: Path) -> None:
+def test_a_process_that_was_killed_answers_nothing(tmp_path: Path, children: Children) -> None:
     with Loading() as loading:
-        (child,) = _children()
-        os.kill(int(child), signal.SIGKILL)
-        os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
+        (child,) = children()
+        os.kill(child, signal.SIGKILL)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
         loading.ask(_request(tmp_path))
         assert loading.take(DiskFiles()) is None
 
@@ -117,8 +122,8 @@ def no_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         thread.join()
 
 
-def test_where_no_process_is_forked(tmp_path: Path, no_process: bool) -> None:
+def test_where_no_process_is_forked(tmp_path: Path, no_process: bool, children: Children) -> None:
     with Loading(wanted=no_process) as loading:
-        assert not _children()
+        assert not children()
         loading.ask(_request(tmp_path))
         assert loading.take(DiskFiles()) is None
