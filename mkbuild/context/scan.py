@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from mkbuild.context.digests import EMPTY, FileDigests, FileToHash, read_attributes
+from mkbuild.context.digests import EMPTY, FileDigests
+from mkbuild.context.hashing import FileToHash, read_attributes
 from mkbuild.context.ignore import Ignore, MatchInfo
 from mkbuild.errors import UserError
 from mkbuild.filesystem import toc
@@ -107,7 +108,7 @@ class ContextTree:
     def attributes(self, path: str) -> bytes:
         """Encode the extended attributes of a path whose digest was asked for; empty: none.
 
-        They reach no layer, but count in keys (see mkbuild.context.digests.read_attributes).
+        They reach no layer, but count in keys (see mkbuild.context.hashing.read_attributes).
         """
         status = self._statuses[path]
         if stat.S_ISREG(status.st_mode) and status.st_size:

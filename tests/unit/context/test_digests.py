@@ -1,16 +1,15 @@
 import hashlib
 import os
 import threading
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mkbuild.context.digests import EMPTY, FileDigests, FileToHash, is_settled
+from mkbuild.context.digests import EMPTY, FileDigests, is_settled
+from mkbuild.context.hashing import FileToHash
 from mkbuild.errors import StepError
-from tests.support.children import Children, children_since
 
 LATER = 10**9 * 10
 DAY = 86400 * 10**9
@@ -99,103 +98,6 @@ def test_what_was_changed_just_now_has_not_settled(tmp_path: Path, file: Path) -
         digests = make(tmp_path, now)
         digests.digests([lstat(file)])
         assert digests.has_settled(status) == settles
-
-
-def test_small_files_that_were_read_are_kept(tmp_path: Path) -> None:
-    small, big = tmp_path / "small", tmp_path / "big"
-    small.write_bytes(b"before")
-    big.write_bytes(bytes(1 << 20))
-    files = [lstat(small), lstat(big)]
-    with closing(make(tmp_path, 0)) as digests:
-        of_small, of_big = digests.digests(files)
-        small.write_bytes(b"after!")
-        assert digests.kept(of_small) == b"before"
-        assert digests.kept(of_big) is None
-
-
-def test_no_more_is_kept_than_there_is_room_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mkbuild.context.digests._KEPT", 10)
-    for name in "abc":
-        (tmp_path / name).write_bytes(name.encode() * 4)
-    with closing(make(tmp_path, 0)) as digests:
-        found = digests.digests([lstat(tmp_path / name) for name in "abc"])
-        assert [digests.kept(each) for each in found] == [b"aaaa", b"bbbb", None]
-
-
-@pytest.fixture
-def children() -> Children:
-    return children_since()
-
-
-@pytest.fixture
-def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """More small files than one process is to read, and a big one."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr("mkbuild.context.digests._threads", lambda: 1)  # but for other tests'
-    paths = [tmp_path / f"f{number}\udc80{'x' * (number % 200)}" for number in range(1000)]
-    for number, path in enumerate(paths):
-        path.write_bytes(b"%d" % number * (number % 300 + 1))
-    paths.append(tmp_path / "big")
-    paths[-1].write_bytes(bytes(1 << 20))
-    return paths
-
-
-def test_many_files_are_read_by_two_processes(
-    tmp_path: Path, many: list[Path], children: Children
-) -> None:
-    expected = [sha(path.read_bytes()) for path in many]
-    with closing(make(tmp_path, 0)) as digests:
-        assert digests.digests([lstat(path) for path in many]) == expected
-        assert digests.files_read == len(many)
-        assert len(children()) == 1
-        for path, digest in zip(many[:-1], expected, strict=False):
-            assert digests.kept(digest) == path.read_bytes()
-        assert digests.kept(expected[-1]) is None
-    assert not children()
-
-
-def test_attributes_are_found_by_either_process(tmp_path: Path, many: list[Path]) -> None:
-    marked = [many[0], many[-2]]
-    for path in marked:
-        os.setxattr(path, "user.note", b"x")
-    with closing(make(tmp_path, 0)) as digests:
-        digests.digests([lstat(path) for path in many])
-        found = [path for path in many if digests.attributes(path.lstat())]
-    assert found == marked
-
-
-@pytest.mark.parametrize("which", [0, -2], ids=["here", "beside"])
-def test_one_of_many_that_cannot_be_read(
-    tmp_path: Path, many: list[Path], which: int, children: Children
-) -> None:
-    files = [lstat(path) for path in many]
-    many[which].write_bytes(b"changed")
-    with closing(make(tmp_path, 0)) as digests:
-        with pytest.raises(StepError, match="changed while it was being read"):
-            digests.digests(files)
-        assert not children()
-        # What was on its way then is nobody's answer now.
-        expected = [sha(path.read_bytes()) for path in many]
-        assert digests.digests([lstat(path) for path in many]) == expected
-
-
-def test_many_files_beside_another_thread(
-    tmp_path: Path, many: list[Path], children: Children, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
-    go = threading.Event()
-    thread = threading.Thread(target=go.wait)
-    thread.start()
-    try:
-        with closing(make(tmp_path, 0)) as digests:
-            expected = [sha(path.read_bytes()) for path in many]
-            assert digests.digests([lstat(path) for path in many]) == expected
-            assert not children()
-    finally:
-        go.set()
-        thread.join()
 
 
 def test_empty_files_are_not_opened(tmp_path: Path) -> None:
