@@ -67,9 +67,11 @@ class Unsynced:
             self._here.rename(taken)
         except FileNotFoundError:
             return  # none, or somebody else has just done it
-        # What is noted from here on is noted anew; where this is killed, the next boot looks.
-        write_out(self._root)
-        remove_tree(taken)
+        # What is noted from here on is noted anew. Where this is killed, or the disk is in trouble,
+        # which is no trouble of what was built, the notes stay for the next boot.
+        with suppress(OSError):
+            write_out(self._root)
+            remove_tree(taken)
 
 
 def write_out(root: Path) -> None:

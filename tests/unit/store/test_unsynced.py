@@ -1,5 +1,6 @@
 """What a power cut leaves, and who looks at it."""
 
+import errno
 import threading
 from pathlib import Path
 
@@ -126,6 +127,24 @@ def test_what_is_noted_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(unsynced, "write_out", lambda _: store.put(b"b"))
     store.unsynced.sync()
     assert _noted(tmp_path) == [digests.hex_of(digests.of(b"b"))]
+
+
+def test_a_disk_in_trouble_leaves_the_notes_to_the_next_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(unsynced, "write_out", fail)
+    store = FileStore(tmp_path)
+    digest = digests.hex_of(store.put(b"a"))
+    store.unsynced.sync()
+    assert _noted(tmp_path) == [digest]
+    monkeypatch.setattr(boot, "current", lambda: "the-next-boot")
+    looked: list[Digest] = []
+    Unsynced(tmp_path).settle(looked.append)
+    assert looked == [digests.of(b"a")]
+    assert not _noted(tmp_path)
 
 
 def test_write_out(tmp_path: Path) -> None:
