@@ -16,6 +16,7 @@ from mkbuild.engine.request import Publishing
 from mkbuild.errors import MkbuildError, RegistryError, UserError
 from mkbuild.events import Event, Message
 from mkbuild.oci.reference import Reference
+from mkbuild.schedule.local import LOOK_SECONDS
 from mkbuild.store.protocol import BlobWriter, Follower
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class EarlyPush:
     def join(self) -> None:
         """Wait for what is on its way."""
         for thread in self._threads:
-            thread.join()
+            # A signal that comes just before a wait begins does not end it (see schedule.local).
+            while thread.is_alive():
+                thread.join(LOOK_SECONDS)
 
     def stop(self) -> None:
         """End what is on its way: nobody wants it any more."""

@@ -32,7 +32,7 @@ from mkbuild.engine.runners import Made, make_runner, share
 from mkbuild.engine.secrets import Secrets
 from mkbuild.engine.session import Session
 from mkbuild.engine.workspace import Selected
-from mkbuild.errors import BuildError
+from mkbuild.errors import BuildError, CancelledError
 from mkbuild.events import RunFinished, RunStarted, TargetFinished
 from mkbuild.execute.filestep import remote_sources
 from mkbuild.execute.run import Runner
@@ -377,6 +377,9 @@ class Invocation:
             error=local.first_error(outcome),
             skipped=tuple(outcome.skipped),
         )
+        if outcome.interrupted and outcomes.error is None and not outcomes.skipped:
+            # What was running ended all the same; but whoever interrupts wants no push.
+            outcomes.error = CancelledError("interrupted")
         built: dict[str, list[BuiltImage]] = {label: [] for label in _labels(images)}
         missing: set[str] = set()
         for (label, _), planned in images.items():

@@ -7,6 +7,7 @@ finishes the window of a process that died in it: its images are in the registry
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from mkbuild.oci import reference as references
 from mkbuild.oci.model import Descriptor, Index, Manifest
 from mkbuild.oci.reference import Reference
 from mkbuild.registry.config import canonical_registry
+from mkbuild.schedule.local import LOOK_SECONDS
 from mkbuild.store.locks import try_exclusive
 
 if TYPE_CHECKING:
@@ -146,7 +148,13 @@ def _side_by_side(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
     pool = ThreadPoolExecutor(_PARALLEL, "publish")
     wait = True
     try:
-        return list(pool.map(work, items))
+        begun = [pool.submit(work, item) for item in items]
+        # A signal that comes just before a wait begins does not end it (see schedule.local).
+        while futures.wait(begun, LOOK_SECONDS, futures.FIRST_EXCEPTION).not_done:
+            for future in begun:
+                if future.done():
+                    future.result()
+        return [future.result() for future in begun]
     except KeyboardInterrupt:
         wait = False  # a registry that does not answer holds up nobody who wants to leave
         raise

@@ -42,7 +42,8 @@ class Outcome:
 Execute = Callable[[str], More | None]
 _Result = tuple[str, More | None, BaseException | None]
 
-_LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.1
+"""How long the main thread waits at most before it looks for signals again."""
 
 
 class _Workers:
@@ -70,7 +71,7 @@ class _Workers:
             # A signal that comes just before the wait begins does not end it (one in a hundred
             # did): Python looks for signals again when the wait is over.
             try:
-                result = self.results.get(timeout=_LOOK_SECONDS)
+                result = self.results.get(timeout=LOOK_SECONDS)
             except Empty:
                 continue
             self._idle += result is not None
@@ -141,18 +142,21 @@ class _Run:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Turn the first SIGINT or SIGTERM into a result, so that it never cuts a step in half."""
+        """Turn the first SIGINT or SIGTERM into a result, so that it never cuts a step in half.
+
+        One that comes when there is nothing left to interrupt is raised again in the end.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        seen = False
+        seen = 0
 
-        def on_signal(_number: int, _frame: object) -> None:
+        def on_signal(number: int, _frame: object) -> None:
             nonlocal seen
             if seen:
                 raise KeyboardInterrupt
-            seen = True
+            seen = number
             self.workers.results.put(None)
 
         for number in before:
@@ -162,6 +166,8 @@ class _Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if seen and not self.interrupted:
+                signal.raise_signal(seen)
 
     def interrupt(self, state: machine.State) -> None:
         self.interrupted = True

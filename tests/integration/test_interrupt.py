@@ -1,13 +1,19 @@
 """Ctrl-C: the build ends, and nothing of it stays."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mkbuild.cli.main import main
+from mkbuild.engine.executor import Executor
+from mkbuild.engine.invocation import Invocation
 from tests.support.command import Mkbuild, registries
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +58,30 @@ def test_a_signal_before_the_first_sandbox_is_made_is_not_missed(tmp_path: Path)
     done = mkbuild.interrupt("build", "./context", "--progress", "plain", at="context > ")
     assert done.returncode == 130
     assert done.stderr.endswith("interrupted\n")
+
+
+def test_whoever_interrupts_the_last_step_wants_no_push(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends all the same, as what runs is never cut in half."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    (tmp_path / "BUILD.yaml").write_text("version: 1\nimages: {a: {context: .}}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MKBUILD_STORAGE", str(tmp_path / "store"))
+    write = Executor._write_layer
+    cancelled = threading.Event()
+
+    def interrupted(*given: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert cancelled.wait(30)
+        return write(*given)
+
+    monkeypatch.setattr(Executor, "_write_layer", interrupted)
+    monkeypatch.setattr(Invocation, "_cancel", lambda _: cancelled.set())
+    outputs = ("-o", f"type=oci,dest={tmp_path / 'out.tar'}")
+    assert main(["a", *outputs]) == 130
+    assert not (tmp_path / "out.tar").exists()
+    assert capsys.readouterr().err.endswith("interrupted\n")
 
 
 @pytest.mark.parametrize("early", [True, False])

@@ -114,6 +114,19 @@ def test_no_signal_is_missed() -> None:
         assert run({"a": Node()}, execute, jobs=2, on_cancel=cancelled.set).interrupted
 
 
+def test_a_signal_that_finds_nothing_left_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def join(_workers: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("mkbuild.schedule.local._Workers.join", join)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run({"a": Node()}, lambda _: None, jobs=1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_what_runs(number: signal.Signals) -> None:
     cancelled = threading.Event()
