@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-Identity = tuple[int, int, int, int, int]
+from mkbuild.filesystem.diff import Identity
 
 Asked = tuple[Identity, bytes]
 """A file: what it is to be known by, and its path."""

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mkbuild.context.beside import Identity
-from mkbuild.context.hashing import SIZE, FileToHash, Hashed, Hasher, identity, signed
+from mkbuild.context.hashing import SIZE, FileToHash, Hashed, Hasher
+from mkbuild.filesystem.diff import Identity, identity
 from mkbuild.store.database import Database
 
 EMPTY = hashlib.sha256(b"").digest()
@@ -26,6 +26,7 @@ _FINE_GRAIN = 20_000_000
 _COARSE_GRAIN = 2 * _SECOND
 """The same for file systems that keep whole (FAT: even) seconds."""
 
+_UNSIGNED = 1 << 64
 _REFRESH_DAYS, _FORGET_DAYS = 7, 60
 
 
@@ -99,7 +100,7 @@ class FileDigests:
     def _recall(self, wanted: Iterable[Identity]) -> dict[Identity, Hashed]:
         by_device: dict[int, list[int]] = {}
         for device, inode, *_ in wanted:
-            by_device.setdefault(device, []).append(inode)
+            by_device.setdefault(device, []).append(_signed(inode))
         found: dict[Identity, Hashed] = {}
         if not self._usable:
             return found
@@ -111,12 +112,13 @@ class FileDigests:
                     "SELECT f.inode, size, mtime, ctime, digest, attributes, day"
                     " FROM json_each(?) AS j"
                     " CROSS JOIN files_v2 AS f ON f.device = ? AND f.inode = j.value",
-                    (json.dumps(inodes), signed(device)),
+                    (json.dumps(inodes), _signed(device)),
                 )
                 for inode, size, mtime, ctime, digest, attributes, day in rows:
-                    found[device, inode, size, mtime, ctime] = Hashed(digest, attributes)
+                    which = device, inode % _UNSIGNED, size, mtime, ctime
+                    found[which] = Hashed(digest, attributes)
                     if day <= today - _REFRESH_DAYS:
-                        stale.append((today, signed(device), inode))
+                        stale.append((today, _signed(device), inode))
             self._database.write(
                 "UPDATE files_v2 SET day = ? WHERE device = ? AND inode = ?", stale
             )
@@ -134,7 +136,7 @@ class FileDigests:
             return
         today = began // (86400 * _SECOND)
         rows = [
-            (signed(which[0]), *which[1:], *hashed[which], today)
+            (*map(_signed, which[:2]), *which[2:], *hashed[which], today)
             for which, file in files.items()
             if which not in self._unsettled
         ]
@@ -152,6 +154,11 @@ class FileDigests:
     def _give_up(self, error: OSError) -> None:
         self._usable = False
         self._warn(f"file digests are not remembered: {error}")
+
+
+def _signed(number: int) -> int:
+    """Give 64 bits the sign that SQLite's integers have, and device and inode numbers have not."""
+    return number - _UNSIGNED if number >= _UNSIGNED >> 1 else number
 
 
 def is_settled(status: os.stat_result, now: int) -> bool:

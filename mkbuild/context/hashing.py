@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mkbuild import digest as digests
-from mkbuild.context.beside import SLOT, Answer, Asked, Beside, Identity
+from mkbuild.context import forking
+from mkbuild.context.beside import SLOT, Answer, Asked, Beside
 from mkbuild.errors import StepError
+from mkbuild.filesystem.diff import Identity, identity
 
 SIZE = 2
 """The size's place in an identity."""
@@ -59,29 +61,29 @@ class Hasher:
 
     def hash(self, files: Mapping[Identity, FileToHash]) -> dict[Identity, Hashed]:
         """Read files that are to be what they were; raises StepError for one that is not."""
-        big = [which for which in files if which[SIZE] >= _BIG]
-        threads = min(os.cpu_count() or 1, 8)
-        found: dict[Identity, Hashed] = {}
-        if len(files) - len(big) >= _MANY and self._hashing.acquire(blocking=False):
-            try:
-                found = self._hash_beside({w: f for w, f in files.items() if w[SIZE] < _BIG})
-            except BaseException:
-                self.close()  # what it has still to answer nobody is to take for an answer
-                raise
-            finally:
-                self._hashing.release()
-            files = {which: files[which] for which in big}
-        if len(big) < 2 or threads < 2:  # noqa: PLR2004 -- nothing beside
-            found.update((which, self._hash_one(which, file)) for which, file in files.items())
-            return found
+        found = self._hash_small({w: file for w, file in files.items() if w[SIZE] < _BIG})
+        big = {which: file for which, file in files.items() if which[SIZE] >= _BIG}
+        if len(big) < 2:  # noqa: PLR2004 -- nothing beside
+            return found | self._hash_here(big)
         from concurrent.futures import ThreadPoolExecutor  # a no-op reads nothing
 
-        with ThreadPoolExecutor(threads) as pool:
-            begun = {which: pool.submit(self._hash_one, which, files[which]) for which in big}
-            for which, file in files.items():
-                one = begun[which].result() if which in begun else self._hash_one(which, file)
-                found[which] = one
-        return found
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+            hashed = pool.map(self._hash_one, big, big.values())
+            return found | dict(zip(big, hashed, strict=True))
+
+    def _hash_here(self, files: Mapping[Identity, FileToHash]) -> dict[Identity, Hashed]:
+        return {which: self._hash_one(which, file) for which, file in files.items()}
+
+    def _hash_small(self, files: Mapping[Identity, FileToHash]) -> dict[Identity, Hashed]:
+        if len(files) < _MANY or not self._hashing.acquire(blocking=False):
+            return self._hash_here(files)
+        try:
+            return self._hash_beside(files)
+        except BaseException:
+            self.close()  # what it has still to answer nobody is to take for an answer
+            raise
+        finally:
+            self._hashing.release()
 
     def _hash_beside(self, files: Mapping[Identity, FileToHash]) -> dict[Identity, Hashed]:
         """Read small files from the front, while another process does from the back."""
@@ -109,7 +111,7 @@ class Hasher:
 
     def _helper(self) -> Beside | None:
         """Return the process beside this one, where there may be one."""
-        if self._beside is None and len(os.sched_getaffinity(0)) > 1 and _threads() == 1:
+        if self._beside is None and forking.pays():
             with suppress(OSError):  # no more processes are allowed
                 self._beside = Beside(_read_beside)
         return self._beside
@@ -130,22 +132,6 @@ class Hasher:
             # Threads may both find the last room: some bytes more, and no harm.
             self._room -= len(data)
             self._kept[digest] = data
-
-
-def identity(status: os.stat_result) -> Identity:
-    """Return what a file is known by; the inode is signed, as SQLite's integers are."""
-    return (
-        status.st_dev,
-        signed(status.st_ino),
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
-
-
-def signed(number: int) -> int:
-    """Give 64 bits the sign that SQLite's integers have, and inode numbers have not."""
-    return number - (1 << 64) if number >= 1 << 63 else number
 
 
 def read_attributes(path: Path | str) -> bytes:
@@ -203,10 +189,6 @@ def _read_beside(which: Identity, path: bytes) -> Answer | None:
     except StepError:
         return None  # said by the process that builds
     return None if hashed.attributes else (hashed.digest, data)
-
-
-def _threads() -> int:
-    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 -- of this process
 
 
 def _read(which: Identity, path: Path | str) -> tuple[Hashed, bytes | None]:

@@ -17,7 +17,7 @@ from mkbuild.context.hashing import FileToHash, read_attributes
 from mkbuild.context.ignore import Ignore, MatchInfo
 from mkbuild.errors import UserError
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.diff import Settled, Source
+from mkbuild.filesystem.diff import Settled, Source, identity
 from mkbuild.filesystem.index import ROOT, Index, Located
 from mkbuild.filesystem.toc import Entry
 from mkbuild.frozen import frozen
@@ -89,8 +89,7 @@ class ContextTree:
         status = self._statuses[path]
         if status.st_size < _LARGE or not self._digests.has_settled(status):
             return self._place(path)
-        times = status.st_mtime_ns, status.st_ctime_ns
-        return Settled(self._place(path), (status.st_dev, status.st_ino, status.st_size, *times))
+        return Settled(self._place(path), identity(status))
 
     def _place(self, path: str) -> str:
         return self._places.get(path) or f"{self.root}/{path}"

@@ -75,20 +75,26 @@ class Compiled:
     events: "tuple[tuple[str, tuple[Any, ...]], ...]"
     record: str
     loaded: bytes
+    _alike: bool | None = None
 
     def __init__(self, **values: "Any") -> None:  # noqa: ANN401 -- each of its own type
         """Take all of the values (a dataclass costs a no-op 10 ms)."""
         vars(self).update(values)
 
     def loads_alike(self, env: "Mapping[str, str]") -> bool:
-        """Whether every file but those of contexts, and the environment, is as it was."""
-        return (
-            self.since <= time.time() < self.until
-            and all((name in env) == there for name, there in self.hidden.items())
-            and self.environment == environment_of(env, self.hidden)
-            and _identities(*self.followed)
-            and self._same_git()
-        )
+        """Whether every file but those of contexts, and the environment, is as it was.
+
+        Looked at once: who begins to load, and who loads, ask again.
+        """
+        if self._alike is None:
+            self._alike = (
+                self.since <= time.time() < self.until
+                and all((name in env) == there for name, there in self.hidden.items())
+                and self.environment == environment_of(env, self.hidden)
+                and _identities(*self.followed)
+                and self._same_git()
+            )
+        return self._alike
 
     def holds(self, env: "Mapping[str, str]", storage: str) -> bool:
         """Whether all is as it was; marks the result's blobs as used."""

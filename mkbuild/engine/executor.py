@@ -73,7 +73,7 @@ class Executor:
         cache: TieredCache,
         policy: Callable[[str], Policy],
         runner: Callable[[], Runner],
-        stacks: bool = True,
+        stacks: bool,
         scratch: Callable[[], Path],
         emit: Emit,
         follow: Callable[[str, BlobWriter], None] = lambda _label, _blob: None,

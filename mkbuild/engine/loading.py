@@ -11,6 +11,8 @@ Nothing heavy is imported here: this is the first that a build does.
 import os
 import select
 
+from mkbuild.context import forking
+
 TYPE_CHECKING = False  # typing costs a no-op 10 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,13 +30,10 @@ class Loading:
     """Loads the workspace of one request; used once, as a context manager."""
 
     def __init__(self, *, wanted: bool = True) -> None:
-        """Begin with what no request is needed for, where there is a processor to do it.
-
-        Only a process of a single thread is forked.
-        """
+        """Begin with what no request is needed for, where that pays."""
         self._child = 0
         self._question = self._answer = -1
-        if not wanted or len(os.sched_getaffinity(0)) == 1 or _threads() > 1:
+        if not (wanted and forking.pays()):
             return
         question, self._question = os.pipe()
         self._answer, answer = os.pipe()
@@ -101,10 +100,6 @@ class Loading:
         if self._child:
             os.kill(self._child, _KILL)
             os.waitpid(self._child, 0)
-
-
-def _threads() -> int:
-    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 -- threading costs 2 ms
 
 
 def _serve(question: int, answer: int) -> "NoReturn":

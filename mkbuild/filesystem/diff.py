@@ -7,7 +7,8 @@ mtime: so the same change is the same diff, whichever sandbox or copy made it.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
-from typing import NamedTuple, TypeAlias
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
 
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.index import Index, Located
@@ -15,7 +16,12 @@ from mkbuild.filesystem.toc import Entry, Toc
 from mkbuild.frozen import frozen
 
 Identity: TypeAlias = tuple[int, int, int, int, int]
-"""Device, inode, size, mtime and ctime (ns) of a file."""
+"""Device, inode, size, mtime and ctime (ns): what a file is known by."""
+
+identity: Callable[[Any], Identity] = attrgetter(
+    "st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"
+)
+"""Takes it from a status."""
 
 
 class Settled(NamedTuple):

@@ -67,10 +67,8 @@ class Pusher:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, Digest], list[str]] = defaultdict(list)
         self._gates: dict[tuple[str, Digest], threading.Lock] = defaultdict(threading.Lock)
-        self._moved: dict[tuple[str, str, Digest], Moved] = {}
-        """How blobs went that were on their way early."""
-        self._lacking: set[tuple[str, str]] = set()
-        """Repositories that lacked a layer: those built upon it are not asked for."""
+        self._moved: dict[tuple[str, str], dict[Digest, Moved]] = defaultdict(dict)
+        """How blobs went that were on their way early, by registry and repository."""
 
     def is_current(
         self, reference: Reference, digest: Digest, layers: Iterable[Digest] = ()
@@ -80,8 +78,8 @@ class Pusher:
         ``layers``: of what has that digest. Where the repository lacked one of them a moment ago
         nobody is asked: no tag of it stood for what holds that one.
         """
-        place = (reference.registry, reference.repository)
-        if any(self._moved.get((*place, layer)) is Moved.UPLOADED for layer in layers):
+        moved = self._moved[reference.registry, reference.repository]
+        if any(moved.get(layer) is Moved.UPLOADED for layer in layers):
             return False
         client = self._clients.get(reference.registry, reference.repository)
         found = client.head(reference.repository, reference.tag)
@@ -98,7 +96,7 @@ class Pusher:
         client = self._clients.get(
             reference.registry, reference.repository, lambda settings: replace(settings, retries=0)
         )
-        growth = follower.growth
+        growth, early = follower.growth, self._moved[reference.registry, reference.repository]
         if growth.wait(_WORTH_STREAMING) > _WORTH_STREAMING and can_stream(client):
             whole, sent = stream(client, reference.repository, follower, stop)
             moved = Moved.UPLOADED if sent else Moved.EXISTED
@@ -112,12 +110,12 @@ class Pusher:
                 raise CancelledError("the layer was given up")
             whole = found
             descriptor = Descriptor("application/octet-stream", whole.digest, whole.size)
-            place = (reference.registry, reference.repository)
-            source = BlobSource(self._store, new=place in self._lacking)
-            moved = self._blob(client, reference, descriptor, source)
-            if moved is Moved.UPLOADED:
-                self._lacking.add(place)
-        self._moved[reference.registry, reference.repository, whole.digest] = moved
+            with self._lock:
+                # Where a layer was lacking, so are those built upon it.
+                new = Moved.UPLOADED in early.values()
+            moved = self._blob(client, reference, descriptor, BlobSource(self._store, new=new))
+        with self._lock:
+            early[whole.digest] = moved
 
     def push(self, reference: Reference, image: PushImage) -> Pushed:
         """Bring blobs and manifests into the repository of ``reference``, and touch no tag.
@@ -178,8 +176,8 @@ class Pusher:
         with gate:
             known = self._known[key]
             if reference.repository in known:
-                early = (reference.registry, reference.repository, descriptor.digest)
-                return self._moved.pop(early, Moved.EXISTED)
+                early = self._moved[reference.registry, reference.repository]
+                return early.pop(descriptor.digest, Moved.EXISTED)
             mount_from = tuple(dict.fromkeys((*known, *source.mount_from)))
             source = replace(source, mount_from=mount_from)
             moved = blobs.push(client, reference.repository, descriptor, source)

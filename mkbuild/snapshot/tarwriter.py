@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from mkbuild.errors import StepError
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.diff import Diff, Identity, Settled, Source
+from mkbuild.filesystem.diff import Diff, Identity, Settled, Source, identity
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot import contents
 
@@ -191,8 +191,8 @@ def content(entry: Entry, sources: Mapping[bytes, Source]) -> Iterable[bytes]:
     if isinstance(source, bytes):
         # As they were when they were hashed: nobody can change them.
         return (source,)
-    identity = source.identity if isinstance(source, Settled) else None
-    reading = _Reading(entry, source.path if isinstance(source, Settled) else source, identity)
+    place = source if isinstance(source, Settled) else (source, None)
+    reading = _Reading(entry, *place)
     return reading.pieces() if entry.size >= _SMALL else (reading.whole(),)
 
 
@@ -252,11 +252,7 @@ class _Reading:
 
     def _stands(self, fd: int) -> bool:
         """Whether the file is known to be what was hashed."""
-        if self._identity is None:
-            return False
-        now = os.fstat(fd)
-        found = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-        return found == self._identity
+        return self._identity is not None and identity(os.fstat(fd)) == self._identity
 
     def _changed(self) -> StepError:
         message = f"/{self._entry.path} ({self._path}) changed while it was built from"

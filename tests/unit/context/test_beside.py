@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.context.beside import SLOT, Answer, Beside, Identity
+from mkbuild.context.beside import SLOT, Answer, Beside
+from mkbuild.filesystem.diff import Identity
 from tests.support.children import Children, children_since
 
 NO_IDENTITY = (0, 0, 0, 0, 0)

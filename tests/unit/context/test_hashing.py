@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.context.hashing import FileToHash, Hasher, identity
+from mkbuild.context import forking
+from mkbuild.context.hashing import FileToHash, Hasher
 from mkbuild.errors import StepError
+from mkbuild.filesystem.diff import identity
 from tests.support.children import Children, children_since
 
 
@@ -64,8 +66,7 @@ def children() -> Children:
 @pytest.fixture
 def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """More small files than one process is to read, and a big one."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr("mkbuild.context.hashing._threads", lambda: 1)  # but for other tests'
+    monkeypatch.setattr(forking, "pays", lambda: True)  # whatever threads other tests have
     paths = [tmp_path / f"f{number}\udc80{'x' * (number % 200)}" for number in range(1000)]
     for number, path in enumerate(paths):
         path.write_bytes(b"%d" % number * (number % 300 + 1))

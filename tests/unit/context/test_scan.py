@@ -14,7 +14,7 @@ from mkbuild.context.ignore import Ignore, MatchInfo
 from mkbuild.context.scan import ContextTree, scan
 from mkbuild.digest import canonical
 from mkbuild.errors import UserError
-from mkbuild.filesystem.diff import Settled
+from mkbuild.filesystem.diff import Settled, identity
 from mkbuild.filesystem.index import Located
 from mkbuild.filesystem.source import SourceTree
 from mkbuild.filesystem.toc import BLOCK, DIRECTORY, FIFO, FILE, SYMLINK, Entry
@@ -137,7 +137,7 @@ def test_a_large_file_is_told_from_another_by_its_identity(context: Path) -> Non
     old = (context / "large").stat()
     later = old.st_ctime_ns + 10**10
     for now, expected in (
-        (later, Settled(str(context / "large"), _numbers(old))),
+        (later, Settled(str(context / "large"), identity(old))),
         (old.st_ctime_ns, str(context / "large")),
     ):
         db = FileDigests(context.parent / f"db{now}", warn=pytest.fail, clock=lambda now=now: now)  # type: ignore[misc]
@@ -145,11 +145,6 @@ def test_a_large_file_is_told_from_another_by_its_identity(context: Path) -> Non
         files = [located(tree, name) for name in ("small", "large")]
         tree.digests(files)
         assert [tree.content(file) for file in files] == [b"small", expected]
-
-
-def _numbers(found: os.stat_result) -> tuple[int, int, int, int, int]:
-    times = found.st_mtime_ns, found.st_ctime_ns
-    return found.st_dev, found.st_ino, found.st_size, *times
 
 
 def test_excluded_directories_stay_only_above_what_is_re_included(context: Path) -> None:

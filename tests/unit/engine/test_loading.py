@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mkbuild.engine import loading as loading_module
+from mkbuild.context import forking
 from mkbuild.engine.files import DiskFiles
 from mkbuild.engine.loading import Loading
 from mkbuild.engine.request import BuildRequest, DockerfileInput, WorkspaceInput
@@ -21,8 +21,7 @@ TEXT = "version: 1\nimages: {app: {context: app}, lib: {context: lib}}\n"
 @pytest.fixture
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork whatever else there is: other tests' servers have threads."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(loading_module, "_threads", lambda: 1)
+    monkeypatch.setattr(forking, "pays", lambda: True)
 
 
 def _request(directory: Path, text: str = TEXT) -> BuildRequest:

@@ -8,7 +8,7 @@ import pytest
 
 from mkbuild.errors import StepError
 from mkbuild.filesystem import toc
-from mkbuild.filesystem.diff import Settled
+from mkbuild.filesystem.diff import Settled, identity
 from mkbuild.filesystem.toc import Entry
 from mkbuild.snapshot import tarwriter
 from tests.support.trees import diff, directory, file
@@ -150,9 +150,7 @@ def test_large_files_are_streamed(tmp_path: Path) -> None:
 
 
 def _settled(path: Path) -> Settled:
-    found = path.stat()
-    times = found.st_mtime_ns, found.st_ctime_ns
-    return Settled(str(path), (found.st_dev, found.st_ino, found.st_size, *times))
+    return Settled(str(path), identity(path.stat()))
 
 
 @pytest.mark.parametrize("size", [5, 2 << 20], ids=["small", "large"])
