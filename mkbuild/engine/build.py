@@ -19,7 +19,7 @@ from mkbuild.engine.preview import Preview, check_drift
 from mkbuild.engine.publish import Publication, Publisher, destinations
 from mkbuild.engine.report import Report
 from mkbuild.engine.request import BuildRequest, WorkspaceInput
-from mkbuild.engine.session import Session
+from mkbuild.engine.session import Session, is_new
 from mkbuild.engine.since import affected
 from mkbuild.engine.workspace import Selected, open_workspace
 from mkbuild.engine.writing import write_text
@@ -52,8 +52,8 @@ def build(
         try:
             selected = recall(asked, files)
             if selected is None and loading is not None:
-                first = asked is None or asked.last is None
-                selected = loading.take(files, _prepare if first else None)
+                new = is_new(Path(request.storage))
+                selected = loading.take(files, _prepare if new else None)
             selected = selected or open_workspace(request, files)
         finally:
             tee.emit(PhaseFinished("load", time.time() - report.started))

@@ -22,6 +22,13 @@ from mkbuild.store.locks import Lease
 from mkbuild.store.temp import TempArea
 from mkbuild.store.unsynced import MANY
 
+_KNOWN = "cache.sqlite"
+
+
+def is_new(storage: Path) -> bool:
+    """Whether nothing was built with a storage yet, so that no base is known there."""
+    return not (storage / _KNOWN).exists()
+
 
 def make_storage(storage: Path) -> None:
     """Make the storage's directory where there is none; raises BuildError where it cannot be."""
@@ -72,7 +79,7 @@ class Session:
     @cached_property
     def known(self) -> SqliteKeyValue:
         """The local key-value store."""
-        return SqliteKeyValue(self.storage / "cache.sqlite", ttl=self._settings.ttl, warn=self.warn)
+        return SqliteKeyValue(self.storage / _KNOWN, ttl=self._settings.ttl, warn=self.warn)
 
     @cached_property
     def digests(self) -> FileDigests:
