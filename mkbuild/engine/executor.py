@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -250,11 +251,26 @@ class Executor:
             diff = without(diff, self._states.index(states[0]), blacklist)
         after, toc = self._states.record(states[0], diff)
         result = StepResult(states, after, toc, lossy, time.monotonic() - started)
-        assert work.content_key is not None  # noqa: S101 -- look_up_content has set it
-        replace = self._replace or work.forced
-        self._cache.put_step(work.content_key, result, replace=replace)
-        self._cache.put_step(work.key, result, replace=True)
-        work.result = result
+        work.result = self._agreed(work, result, diff)
+
+    def _agreed(self, work: Work, result: StepResult, diff: Diff) -> StepResult:
+        """Store a result; return it, or what another process has made of the same step meanwhile.
+
+        The first result is everybody's, unless a new one was asked for, or its bytes are gone.
+        """
+        key = work.content_key
+        assert key is not None  # noqa: S101 -- look_up_content has set it
+        anew = self._replace or (work.forced and not work.lost)
+        self._cache.put_step(key, result, replace=anew)
+        first = None if anew else self._cache.get_steps([key]).get(key)
+        if first is not None and first.state != result.state:
+            if self._states.adopt(result.inputs[0], first, diff):
+                result = replace(first, inputs=result.inputs)
+            elif work.lost:
+                self._cache.put_step(key, result, replace=True)
+        if work.key != key:
+            self._cache.put_step(work.key, result, replace=True)
+        return result
 
     def _perform(self, work: Work, states: tuple[StateID, ...]) -> tuple[Diff, bool]:
         action, scratch = work.action, self._scratch()

@@ -42,6 +42,8 @@ class Work:
     result: StepResult | None = None
     content_key: ActionKey | None = None
     forced: bool = False
+    lost: bool = False
+    """It is forced for no other reason than that the bytes of its result are not to be had."""
 
 
 @dataclass(slots=True)
@@ -134,11 +136,14 @@ class Resolver:
             key = components.key()
             found.by_node[node] = key
             if key not in found.works:
-                forced = self._always or node.no_cache or key in self._forced
-                found.works[key] = Work(node, key, components, parts, forced=forced)
+                work = Work(node, key, components, parts)
+                asked, gone = self._always or node.no_cache, key in self._forced
+                work.forced, work.lost = asked or gone, gone and not asked
+                found.works[key] = work
             elif node.no_cache and not found.works[key].action.no_cache:
                 # Whoever shares the step with a target that wants no cached one gets the new one.
-                found.works[key].action, found.works[key].forced = node, True
+                work = found.works[key]
+                work.action, work.forced, work.lost = node, True, False
         return found
 
     def _look_up(self, found: Resolution) -> None:
@@ -170,7 +175,8 @@ class Resolver:
         if result is not None and result.inputs[:1] == states[:1]:
             result = StepResult(states, result.state, result.toc, result.lossy, result.seconds)
             self._accept(work, result)
-            self._cache.put_step(work.key, result, replace=True)
+            if work.key != key:
+                self._cache.put_step(work.key, result, replace=True)
 
     def _accept(self, work: Work, result: StepResult) -> None:
         work.result = result

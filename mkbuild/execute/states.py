@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from mkbuild.action import LayerRecord, StateID
+from mkbuild.action import LayerRecord, StateID, StepResult
 from mkbuild.cache.protocol import ActionCache
 from mkbuild.digest import Digest
 from mkbuild.errors import BuildError, StepError
@@ -129,6 +129,24 @@ class States:
             self._held[digest] = diff
         self.add_step(before, after, digest)
         return after, digest
+
+    def adopt(self, before: StateID, result: StepResult, diff: Diff) -> bool:
+        """Take over what another process made of a step, where its bytes are at hand.
+
+        That is in a tree of the store, or where ``diff`` has them: ours of the same step.
+        """
+        if result.toc is not None:
+            toc = self.layers.toc(result.toc, contents=True)
+            if toc is None:
+                return False
+            contents = {entry.content for entry in toc.entries if entry.content and entry.size}
+            if contents <= diff.sources.keys():
+                with self._lock:
+                    self._held[result.toc] = Diff(toc, diff.sources)
+            elif self.keep(result.toc) is None:
+                return False
+        self.add_step(before, result.state, result.toc)
+        return True
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:

@@ -185,6 +185,33 @@ def test_a_rebuilt_unsteady_step_is_never_mixed_with_its_older_results(tmp_path:
     assert contents() == second
 
 
+MEETING = """FROM busybox:stable
+RUN --mount=type=cache,target=/here read id < /proc/sys/kernel/random/uuid && touch /here/$id && \\
+    while [ $(ls /here | wc -l) -lt 2 ]; do sleep 0.01; done && echo $id > /id
+"""
+
+
+def test_what_two_builds_run_at_one_time_has_the_result_of_the_first(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(MEETING)
+    mkbuild = Mkbuild(tmp_path, tmp_path / "store", registries(tmp_path))
+
+    def build(out: str) -> subprocess.Popen[str]:
+        command = mkbuild.command("build", "./context", "--output", f"type=local,dest={out}")
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=mkbuild.env, stderr=subprocess.PIPE, text=True
+        )
+
+    for process in [build("one"), build("two")]:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert "1 step ran" in errors
+    mkbuild.build("./context", "--output", "type=local,dest=again")
+    ids = {(tmp_path / out / "id").read_text() for out in ("one", "two", "again")}
+    assert len(ids) == 1
+
+
 def test_the_wheel_builds_images_by_itself(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), str(ROOT)],
