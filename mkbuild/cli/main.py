@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _USAGE = 2
+_SOON = 0.05
+"""Seconds."""
 
 
 def console() -> "NoReturn":
@@ -23,6 +25,7 @@ def console() -> "NoReturn":
     """
     # Until a build begins nothing is thrown away that is worth looking for (see _run).
     gc.disable()
+    sys.unraisablehook = _raise_again
     # Those that the caller has closed: what is opened next must not be taken for one of them.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -38,6 +41,18 @@ def console() -> "NoReturn":
     except KeyboardInterrupt:
         pass
     os._exit(status)
+
+
+def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Have a signal come again that came in the middle of a destructor, where Python drops it."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    import signal
+    import threading
+
+    # Later, when the main thread has left the destructor, and this hook.
+    threading.Timer(_SOON, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -60,3 +60,38 @@ def test_an_interruption_of_anything_is_no_bug(place: str, raised: str, message:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, message)
+
+
+@pytest.mark.parametrize(
+    "death", ["os.kill(os.getpid(), signal.SIGINT)", "raise KeyboardInterrupt"]
+)
+def test_an_interruption_of_a_destructor_is_not_lost(death: str) -> None:
+    code = (
+        "import os, signal, time\n"
+        "from mkbuild.cli import main\n"
+        "class Dying:\n"
+        f"    def __del__(self): {death}\n"
+        "def planted(*_):\n"
+        "    Dying()\n"
+        "    while True: time.sleep(10)\n"
+        "main.compiled.replay = planted\n"
+        "main.console()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_other_failures_of_destructors_are_shown() -> None:
+    code = (
+        "from mkbuild.cli import main\n"
+        "class Dying:\n"
+        "    def __del__(self): raise ValueError('planted')\n"
+        "def planted(*_):\n"
+        "    Dying()\n"
+        "    return 0\n"
+        "main.compiled.replay = planted\n"
+        "main.console()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "ValueError: planted" in done.stderr
