@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks import floors, images
+from benchmarks.machine import settle
 from benchmarks.measure import CommandError, Sample, run
 from benchmarks.results import Results, Row
 from benchmarks.tools import Job, Mkbuild, Tool, remove
@@ -137,6 +138,8 @@ class _Bench:
             tool.reset()
         tool.prepare(job)
         os.sync()
+        if not settle():
+            _say("  (the machine does not come to rest)")
         moved = self._counter.bytes if self._counter else 0
         sample = run(
             tool.command(job),

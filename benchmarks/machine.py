@@ -10,11 +10,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _INSIDE = "BENCHMARKS_INSIDE"
+_LOOK, _LOOKS = 0.2, 100
+"""Seconds between looks at the processors, and how often is looked at most."""
+_REST = 0.1
+"""The share of the processors' time up to which the machine is at rest."""
 
 
 def enter(arguments: list[str]) -> None:
@@ -33,6 +38,32 @@ def enter(arguments: list[str]) -> None:
     namespaces = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
     command = ["unshare", *namespaces, sys.executable, "-m", "benchmarks", *arguments]
     os.execvp(command[0], command)  # noqa: S606 - a list, no shell
+
+
+def settle(
+    read: Callable[[], str] = lambda: Path("/proc/stat").read_text(),
+    wait: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Wait until nobody works any more; False where the machine does not come to rest.
+
+    A daemon works on after its client has ended: BuildKit's keeps two processors busy for seconds.
+    """
+    quiet, before = 0, _ticks(read())
+    for _ in range(_LOOKS):
+        wait(_LOOK)
+        after = _ticks(read())
+        idle, total = (new - old for new, old in zip(after, before, strict=True))
+        quiet = quiet + 1 if total and 1 - idle / total <= _REST else 0
+        if quiet == 2:  # noqa: PLR2004 -- one look may fall between two pieces of work
+            return True
+        before = after
+    return False
+
+
+def _ticks(stat: str) -> tuple[int, int]:
+    """Return the idle and all ticks of all processors together (proc(5)); who waits is not idle."""
+    fields = [int(field) for field in stat.split("\n", 1)[0].split()[1:9]]
+    return fields[3], sum(fields)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
