@@ -149,7 +149,9 @@ class _Run:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # A script's background job is started with SIGINT ignored, and goes on ignoring it.
+        before = {n: handler for n, handler in found.items() if handler != signal.SIG_IGN}
         seen = 0
 
         def on_signal(number: int, _frame: object) -> None:

@@ -152,6 +152,17 @@ def test_a_signal_cancels_what_runs(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_ignored_cancels_nothing(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        outcome = run({"a": Node()}, lambda _: os.kill(os.getpid(), number), jobs=1)
+    finally:
+        signal.signal(number, before)
+    assert outcome.done == ("a",)
+    assert not outcome.interrupted
+
+
 def test_the_second_signal_is_hard() -> None:
     release = threading.Event()
 
