@@ -10,6 +10,7 @@ from benchmarks.boxed import Kaniko, Makisu
 from benchmarks.buildkit import BuildKit, find_programs
 from benchmarks.measure import CommandError, run
 from benchmarks.tools import Buildah, Job, Mkbuild, each_line, unmount_below, write, write_lines
+from mkbuild.filesystem.diff import identity
 
 PROGRAM = Path("/opt/program")
 
@@ -30,9 +31,9 @@ def test_mkbuild_gets_a_build_file_that_stays_as_it_is(job: Job, tmp_path: Path)
     tool.reset()
     tool.prepare(replace(job, cache="cache"))
     file = job.workspace / "BUILD.mkbuild.yaml"
-    before = file.stat()
+    before = identity(file.stat())
     tool.prepare(replace(job, cache="cache"))
-    assert file.stat() == before
+    assert identity(file.stat()) == before  # it is read: its atime may be another
     text = file.read_text()
     assert "  one: {context: one, tags: ['localhost:5/tool/w/round0/one:latest']}" in text
     assert "cache: {remotes: [{type: registry, ref: 'localhost:5/cache'}]}" in text
