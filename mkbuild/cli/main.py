@@ -23,7 +23,7 @@ def console() -> "NoReturn":
 
     At once: to take a hundred thousand values apart one by one would take a no-op 10 ms.
     """
-    # Until a build begins nothing is thrown away that is worth looking for (see _run).
+    # Until a build begins nothing is thrown away that is worth looking for (see _dispatch).
     gc.disable()
     sys.unraisablehook = _raise_again
     # Those that the caller has closed: what is opened next must not be taken for one of them.

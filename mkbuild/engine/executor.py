@@ -78,11 +78,10 @@ class Executor:
         scratch: Callable[[], Path],
         emit: Emit,
         follow: Callable[[str, BlobWriter], None] = lambda _label, _blob: None,
-        replace: bool = False,
         failures: Failures,
         why: Mapping[ActionKey, str] | None = None,
     ) -> None:
-        """``runner`` is called when the first command must run; ``replace``: results win (-B).
+        """``runner`` is called when the first command must run.
 
         ``stacks``: commands find their states as stacks of trees, not laid over this container.
         ``failures`` are those of earlier attempts; new ones are added. ``why``: what to say of
@@ -100,7 +99,6 @@ class Executor:
         self._scratch = scratch
         self._emit = emit
         self._follow = follow
-        self._replace = replace
         self._why = why or {}
         self._failures = failures
         self._lock = threading.Lock()
@@ -260,7 +258,7 @@ class Executor:
         """
         key = work.content_key
         assert key is not None  # noqa: S101 -- look_up_content has set it
-        anew = self._replace or (work.forced and not work.lost)
+        anew = work.forced and not work.lost
         self._cache.put_step(key, result, replace=anew)
         first = None if anew else self._cache.get_steps([key]).get(key)
         if first is not None and first.state != result.state:

@@ -264,7 +264,6 @@ class Invocation:
             scratch=self.session.directory,
             emit=self.session.emit,
             follow=self.early.follow,
-            replace=self.request.caches.always,
             why=why,
             failures=failures,
         )

@@ -9,17 +9,14 @@ import pytest
 
 from mkbuild import digest as digests
 from mkbuild.action import StateID
-from mkbuild.cache.open import open_cache
-from mkbuild.cache.sqlite import SqliteKeyValue
-from mkbuild.engine.layers import FetchBase, LayerSource
+from mkbuild.engine.layers import FetchBase
 from mkbuild.errors import PullError
 from mkbuild.execute.states import BaseLayer, States
 from mkbuild.oci import mediatype
 from mkbuild.oci.model import Descriptor
-from mkbuild.registry.client import Client
-from mkbuild.snapshot.trees import TreeStore
 from mkbuild.store.files import FileStore
 from mkbuild.store.protocol import BlobSink
+from tests.support.states import open_states
 
 
 def tar(names: Sequence[str]) -> bytes:
@@ -37,24 +34,13 @@ OTHER = tar(["etc/evil", "usr/tool"])
 STATE = StateID("sha256:" + "1" * 64)
 
 
-def nobody(registry: str, repository: str) -> Client:
-    pytest.fail(f"asked {registry}/{repository}")
-
-
 OpenStates = Callable[[FetchBase], States]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> OpenStates:
-    store, trees = FileStore(tmp_path / "store"), TreeStore(tmp_path / "trees", single_id=True)
-    local = SqliteKeyValue(tmp_path / "db", warn=pytest.fail)
-    cache = open_cache(local, [], store=store, client_for=nobody, warn=pytest.fail)
-
     def make(fetch: FetchBase) -> States:
-        layers = LayerSource(
-            store=store, trees=trees, cache=cache, fetch_base=fetch, single_id=True
-        )
-        states = States(store, trees, layers, cache)
+        states = open_states(tmp_path, fetch)
         blob = Descriptor(mediatype.OCI_LAYER, digests.of(LAYER), len(LAYER))
         states.add_base(STATE, (BaseLayer(digests.of(LAYER), blob),))
         return states

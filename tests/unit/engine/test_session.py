@@ -13,6 +13,5 @@ def test_a_storage_is_new_until_something_is_known(tmp_path: Path) -> None:
     assert is_new(storage)
     with Session(storage, Recorder(time.time), CacheSettings()) as session:
         assert is_new(storage)
-        session.known.put_many({}, replace=True)
         assert session.known.get_many(["ref.x"]) == {}
     assert not is_new(storage)

@@ -8,25 +8,16 @@ from pathlib import Path
 import pytest
 
 from mkbuild.action import StateID, StepResult
-from mkbuild.cache.open import open_cache
-from mkbuild.cache.sqlite import SqliteKeyValue
 from mkbuild.digest import Digest
-from mkbuild.engine.layers import LayerSource
 from mkbuild.execute.states import LostStateError, States
 from mkbuild.filesystem import toc
 from mkbuild.filesystem.diff import Diff
 from mkbuild.oci.model import Descriptor
-from mkbuild.registry.client import Client
-from mkbuild.snapshot.trees import TreeStore
-from mkbuild.store.files import FileStore
 from mkbuild.store.protocol import BlobSink
+from tests.support.states import open_states
 from tests.unit.execute.trees import file
 
 BASE = StateID("sha256:" + "1" * 64)
-
-
-def nobody(registry: str, repository: str) -> Client:
-    pytest.fail(f"asked {registry}/{repository}")
 
 
 def no_base(descriptor: Descriptor, _into: BlobSink) -> None:
@@ -41,13 +32,7 @@ def opened(tmp_path: Path) -> OpenStates:
     """Open states of one store, as several builds do."""
 
     def make() -> States:
-        store, trees = FileStore(tmp_path / "store"), TreeStore(tmp_path / "trees", single_id=True)
-        local = SqliteKeyValue(tmp_path / "db", warn=pytest.fail)
-        cache = open_cache(local, [], store=store, client_for=nobody, warn=pytest.fail)
-        layers = LayerSource(
-            store=store, trees=trees, cache=cache, fetch_base=no_base, single_id=True
-        )
-        states = States(store, trees, layers, cache)
+        states = open_states(tmp_path, no_base)
         states.add_base(BASE, ())
         return states
 
